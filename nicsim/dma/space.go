@@ -1,0 +1,160 @@
+// Package dma is a guest's memory as a device on its bus sees it: I/O
+// addresses that lead to bytes, with permissions.
+package dma
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+)
+
+// Addr is an I/O address: what a driver puts into a descriptor.
+type Addr uint64
+
+// Access is what a device may do with a range.
+type Access uint8
+
+const (
+	Read Access = 1 << iota
+	Write
+)
+
+// MaxRegions bounds the mappings of one space, as VFIO's type 1 IOMMU does
+// (dma_entry_limit is 65535 there).
+const MaxRegions = 65535
+
+// Errors of Map and Unmap.
+var (
+	ErrOverlap = errors.New("dma: the range overlaps one that is mapped")
+	ErrRange   = errors.New("dma: the range is empty or wraps around")
+	ErrLimit   = errors.New("dma: too many mappings")
+	ErrNoMap   = errors.New("dma: no mapping covers exactly this range")
+)
+
+// Fault is a device's access to memory that it may not touch.
+type Fault struct {
+	Addr   Addr
+	Bytes  int
+	Access Access
+}
+
+func (f *Fault) Error() string {
+	verb := "read"
+	if f.Access&Write != 0 {
+		verb = "write"
+	}
+	return fmt.Sprintf("dma: %s of %d bytes at %#x is outside the device's memory", verb, f.Bytes, uint64(f.Addr))
+}
+
+type region struct {
+	start, end Addr // end is exclusive
+	mem        []byte
+	access     Access
+}
+
+// Space holds the mappings of one device. It belongs to the goroutine that
+// owns the device.
+type Space struct {
+	regions []region // in order of start
+	hot     region   // the region of the last hit
+}
+
+// Map makes mem answer at addr.
+func (s *Space) Map(addr Addr, mem []byte, access Access) error {
+	end := addr + Addr(len(mem))
+	if len(mem) == 0 || end < addr {
+		return fmt.Errorf("%w: %d bytes at %#x", ErrRange, len(mem), uint64(addr))
+	}
+	if len(s.regions) == MaxRegions {
+		return ErrLimit
+	}
+	i := s.after(addr)
+	if i > 0 && s.regions[i-1].end > addr || i < len(s.regions) && s.regions[i].start < end {
+		return fmt.Errorf("%w: %d bytes at %#x", ErrOverlap, len(mem), uint64(addr))
+	}
+	s.regions = slices.Insert(s.regions, i, region{addr, end, mem, access})
+	return nil
+}
+
+// Unmap removes the mapping of n bytes at addr.
+func (s *Space) Unmap(addr Addr, n int) error {
+	i := s.after(addr) - 1
+	if i < 0 || s.regions[i].start != addr || len(s.regions[i].mem) != n {
+		return fmt.Errorf("%w: %d bytes at %#x", ErrNoMap, n, uint64(addr))
+	}
+	s.regions = slices.Delete(s.regions, i, i+1)
+	s.hot = region{}
+	return nil
+}
+
+// after returns the place of the first region that starts beyond addr.
+func (s *Space) after(addr Addr) int {
+	return sort.Search(len(s.regions), func(i int) bool { return s.regions[i].start > addr })
+}
+
+func (s *Space) find(addr Addr) bool {
+	i := s.after(addr) - 1
+	if i < 0 || addr >= s.regions[i].end {
+		return false
+	}
+	s.hot = s.regions[i]
+	return true
+}
+
+// Bytes returns the n bytes of memory at addr, or nil if they do not lie in one
+// region that permits access. The slice is the guest's memory itself and its
+// capacity ends with it.
+func (s *Space) Bytes(addr Addr, n int, access Access) []byte {
+	off := addr - s.hot.start
+	if addr < s.hot.start || off >= Addr(len(s.hot.mem)) {
+		if !s.find(addr) {
+			return nil
+		}
+		off = addr - s.hot.start
+	}
+	if n < 0 || Addr(n) > Addr(len(s.hot.mem))-off || s.hot.access&access != access {
+		return nil
+	}
+	return s.hot.mem[off : off+Addr(n) : off+Addr(n)]
+}
+
+// Pieces appends to out the memory of n bytes at addr, in as many pieces as it
+// has adjacent regions. On a fault out is returned as it was.
+func (s *Space) Pieces(out [][]byte, addr Addr, n int, access Access) ([][]byte, error) {
+	if b := s.Bytes(addr, n, access); b != nil {
+		return append(out, b), nil
+	}
+	whole := len(out)
+	for at, left := addr, n; left > 0; {
+		if !s.find(at) {
+			return out[:whole], &Fault{addr, n, access}
+		}
+		k := min(Addr(left), s.hot.end-at)
+		b := s.Bytes(at, int(k), access)
+		if b == nil {
+			return out[:whole], &Fault{addr, n, access}
+		}
+		out = append(out, b)
+		at, left = at+k, left-int(k)
+	}
+	return out, nil
+}
+
+// ReadAt copies memory at addr into p.
+func (s *Space) ReadAt(p []byte, addr Addr) error {
+	pieces, err := s.Pieces(nil, addr, len(p), Read)
+	for _, b := range pieces {
+		p = p[copy(p, b):]
+	}
+	return err
+}
+
+// WriteAt copies p into memory at addr.
+func (s *Space) WriteAt(p []byte, addr Addr) error {
+	pieces, err := s.Pieces(nil, addr, len(p), Write)
+	for _, b := range pieces {
+		p = p[copy(b, p):]
+	}
+	return err
+}

@@ -1,0 +1,96 @@
+// Package nicsim is what hardware models, wires and transports agree on:
+// frames, ports, wires, models and what a probe may see of them.
+package nicsim
+
+import "nicsim.dev/nicsim/sim"
+
+const (
+	// Headroom is free space ahead of a frame's data, for tags and encapsulation.
+	Headroom = 128
+	// MaxFrameBytes is the longest frame that a Frame holds: a jumbo of
+	// 15.5 KiB (82599 datasheet 1.1) with tags and crypto overhead.
+	MaxFrameBytes = 16384 - 2*Headroom
+	// smallFrameBytes is what fits the smaller of the two buffer sizes.
+	smallFrameBytes = 2048 - 2*Headroom
+)
+
+// FrameFlags is what a wire knows of a frame besides its bytes.
+type FrameFlags uint8
+
+const (
+	BadFCS FrameFlags = 1 << iota // damaged on the wire: the frame check sequence is wrong
+)
+
+// Frame is an Ethernet frame between an adapter and a wire, from the
+// destination address to the last byte ahead of the frame check sequence. It
+// has one owner at a time, who gives it on or puts it back into a Pool.
+type Frame struct {
+	Data  []byte
+	At    sim.Time // when its last bit passed the port
+	ID    uint64   // the same for a super-frame and for its segments; 0 if unknown
+	Flags FrameFlags
+
+	store []byte
+}
+
+// Room returns how many bytes may be pushed ahead of Data.
+func (f *Frame) Room() int { return cap(f.store) - cap(f.Data) }
+
+// Push lengthens Data by n bytes at its front, n being at most Room.
+func (f *Frame) Push(n int) {
+	at := f.Room()
+	f.Data = f.store[at-n : at+len(f.Data)]
+}
+
+// Pull shortens Data by n bytes at its front.
+func (f *Frame) Pull(n int) { f.Data = f.Data[n:] }
+
+// WireBytes is the frame's length on the wire, frame check sequence included.
+func (f *Frame) WireBytes() int { return len(f.Data) + 4 }
+
+// poolDepth bounds the frames that a pool keeps of each size.
+const poolDepth = 8192
+
+// Pool recycles frames. It belongs to one goroutine.
+type Pool struct {
+	small, large []*Frame
+	colour       int
+}
+
+// Get returns a frame with n bytes of unspecified content, n being at most
+// MaxFrameBytes.
+func (p *Pool) Get(n int) *Frame {
+	list, size := &p.small, 2048
+	if n > smallFrameBytes {
+		list, size = &p.large, 16384
+	}
+	var f *Frame
+	if last := len(*list) - 1; last >= 0 {
+		f = (*list)[last]
+		*list = (*list)[:last]
+	} else {
+		f = p.grow(size)
+	}
+	f.Data = f.store[Headroom : Headroom+n]
+	f.ID, f.Flags = 0, 0
+	return f
+}
+
+// grow makes a buffer. Each starts on another cache line than the one before,
+// because equally large buffers would compete for the same few cache sets.
+func (p *Pool) grow(size int) *Frame {
+	p.colour = (p.colour + 1) % 16
+	pad := p.colour * 64
+	return &Frame{store: make([]byte, size+pad)[pad:]}
+}
+
+// Put takes a frame back.
+func (p *Pool) Put(f *Frame) {
+	list := &p.small
+	if cap(f.store) >= 16384 {
+		list = &p.large
+	}
+	if len(*list) < poolDepth {
+		*list = append(*list, f)
+	}
+}

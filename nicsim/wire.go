@@ -1,0 +1,22 @@
+package nicsim
+
+// Wire is what a port transmits to. Nothing on it blocks.
+type Wire interface {
+	// Room returns how many frames Send takes now. An adapter that finds no
+	// room leaves its descriptors where they are.
+	Room() int
+	// Send hands over at most Room frames, in order; the wire owns them.
+	Send(frames []*Frame)
+}
+
+// Port is an adapter's side of a wire.
+type Port interface {
+	// Attach connects the port to a wire, or to none with nil, and tells it
+	// whether the other end is up.
+	Attach(w Wire)
+	SetCarrier(up bool)
+	// Deliver hands over frames that arrived; the port owns them. It has no
+	// back-pressure, as a wire has none: what does not fit is dropped and
+	// counted, unless link flow control holds the sender back in time.
+	Deliver(frames []*Frame)
+}

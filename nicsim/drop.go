@@ -9,67 +9,77 @@ const (
 	DropNone Drop = iota
 
 	// On transmit.
-	DropTxDisabled        // transmit path disabled
-	DropTxNoLink          // link is down
-	DropTxBadDescriptor   // unknown type, reserved bits, no length
-	DropTxChainTooLong    // more buffers than the hardware takes
-	DropTxDMAFault        // a buffer lies outside the device's memory
-	DropTxBadLength       // shorter or longer than a frame may be
-	DropTxBadContext      // offload asked with a context that makes no sense
-	DropTxBadSegmentation // MSS 0, header longer than the frame
+	DropTxDisabled
+	DropTxNoLink
+	DropTxBadDescriptor
+	DropTxChainTooLong
+	DropTxDMAFault
+	DropTxBadLength
+	DropTxBadContext
+	DropTxBadSegmentation
 	DropTxAntiSpoof
 
 	// On the wire.
 	DropWireLoss
 
 	// On receive.
-	DropRxDisabled      // receive path disabled
-	DropRxCRC           // frame check sequence wrong
-	DropRxTooShort      // runt
-	DropRxTooLong       // beyond the maximum frame size
-	DropRxMACFilter     // destination address matches no filter
-	DropRxVLANFilter    // VLAN matches no filter
-	DropRxSteered       // a filter says drop
-	DropRxBufferFull    // no room in the packet buffer
-	DropRxNoDescriptor  // no descriptor in a queue with drop enable
-	DropRxQueueDisabled // the queue is not enabled
-	DropRxDMAFault      // a buffer lies outside the device's memory
-	DropRxPause         // flow control frame, consumed by the MAC
-	DropRxReset         // in the adapter when it was reset
+	DropRxDisabled
+	DropRxCRC
+	DropRxTooShort
+	DropRxTooLong
+	DropRxMACFilter
+	DropRxVLANFilter
+	DropRxSteered
+	DropRxBufferFull
+	DropRxNoDescriptor
+	DropRxQueueDisabled
+	DropRxDMAFault
+	DropRxPause
+	DropRxReset
 
 	NumDrops
 )
 
-var dropNames = [NumDrops]string{
-	DropNone:              "none",
-	DropTxDisabled:        "tx_disabled",
-	DropTxNoLink:          "tx_no_link",
-	DropTxBadDescriptor:   "tx_bad_descriptor",
-	DropTxChainTooLong:    "tx_chain_too_long",
-	DropTxDMAFault:        "tx_dma_fault",
-	DropTxBadLength:       "tx_bad_length",
-	DropTxBadContext:      "tx_bad_context",
-	DropTxBadSegmentation: "tx_bad_segmentation",
-	DropTxAntiSpoof:       "tx_anti_spoof",
-	DropWireLoss:          "wire_loss",
-	DropRxDisabled:        "rx_disabled",
-	DropRxCRC:             "rx_crc_error",
-	DropRxTooShort:        "rx_too_short",
-	DropRxTooLong:         "mtu_value_is_too_small",
-	DropRxMACFilter:       "dmac_filter",
-	DropRxVLANFilter:      "ingress_vlan_filter",
-	DropRxSteered:         "ingress_flow_action_drop",
-	DropRxBufferFull:      "tail_drop",
-	DropRxNoDescriptor:    "rx_no_descriptor",
-	DropRxQueueDisabled:   "rx_queue_disabled",
-	DropRxDMAFault:        "rx_dma_fault",
-	DropRxPause:           "rx_flow_control",
-	DropRxReset:           "rx_reset",
+// dropTexts gives each drop its name and its reason in words.
+var dropTexts = [NumDrops][2]string{
+	DropNone:              {"none", "not dropped"},
+	DropTxDisabled:        {"tx_disabled", "transmit path disabled"},
+	DropTxNoLink:          {"tx_no_link", "link is down"},
+	DropTxBadDescriptor:   {"tx_bad_descriptor", "unknown type, reserved bits, no length"},
+	DropTxChainTooLong:    {"tx_chain_too_long", "more buffers than the hardware takes"},
+	DropTxDMAFault:        {"tx_dma_fault", "a buffer lies outside the device's memory"},
+	DropTxBadLength:       {"tx_bad_length", "shorter or longer than a frame may be"},
+	DropTxBadContext:      {"tx_bad_context", "offload asked with a context that makes no sense"},
+	DropTxBadSegmentation: {"tx_bad_segmentation", "MSS 0, header longer than the frame"},
+	DropTxAntiSpoof:       {"tx_anti_spoof", "source address or VLAN not the sender's own"},
+	DropWireLoss:          {"wire_loss", "lost by the impairment of the wire"},
+	DropRxDisabled:        {"rx_disabled", "receive path disabled"},
+	DropRxCRC:             {"rx_crc_error", "frame check sequence wrong"},
+	DropRxTooShort:        {"rx_too_short", "shorter than a frame may be"},
+	DropRxTooLong:         {"mtu_value_is_too_small", "beyond the maximum frame size"},
+	DropRxMACFilter:       {"dmac_filter", "destination address matches no filter"},
+	DropRxVLANFilter:      {"ingress_vlan_filter", "VLAN matches no filter"},
+	DropRxSteered:         {"ingress_flow_action_drop", "a filter says drop"},
+	DropRxBufferFull:      {"tail_drop", "no room in the packet buffer"},
+	DropRxNoDescriptor:    {"rx_no_descriptor", "no descriptor in a queue with drop enable"},
+	DropRxQueueDisabled:   {"rx_queue_disabled", "the queue is not enabled"},
+	DropRxDMAFault:        {"rx_dma_fault", "a buffer lies outside the device's memory"},
+	DropRxPause:           {"rx_flow_control", "flow control frame, consumed by the MAC"},
+	DropRxReset:           {"rx_reset", "in the adapter when it was reset"},
 }
 
+// String returns the name, which counters carry too.
 func (d Drop) String() string {
 	if d < NumDrops {
-		return dropNames[d]
+		return dropTexts[d][0]
+	}
+	return "unknown"
+}
+
+// Why returns the reason in words.
+func (d Drop) Why() string {
+	if d < NumDrops {
+		return dropTexts[d][1]
 	}
 	return "unknown"
 }

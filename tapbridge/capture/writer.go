@@ -38,6 +38,7 @@ type writtenInterface struct {
 	id        uint32 // in the section, if described
 	described bool
 	pending   uint64 // drops not yet told by an epb_dropcount
+	missed    uint64 // of these, packets that a live destination had no room for
 	received  uint64
 	dropped   uint64
 	comments  []string
@@ -52,7 +53,7 @@ func NewWriter(w io.Writer, name string, s Section) *Writer {
 // NewLive starts a capture on w that someone may be watching: every packet is
 // written at once, with one call of w.Write that holds whole blocks only. If w
 // returns ErrFull the packet is lost and counted: the next one that finds room
-// tells it in DropCount.
+// tells it in DropCount and in a comment.
 func NewLive(w io.Writer, name string, s Section) *Writer {
 	return start(&Writer{out: w, name: name, live: true}, s)
 }
@@ -118,14 +119,20 @@ func (w *Writer) WritePacket(p *Packet) {
 
 	q := *p
 	q.DropCount = i.pending
+	if i.missed > 0 {
+		q.Comments = append([]string{fmt.Sprintf("%d packets were not captured: the reader was too slow", i.missed)}, p.Comments...)
+	}
 	w.buf = appendPacket(w.buf, i.id, &q, int(i.SnapBytes))
 	if w.settleOn(i) {
-		i.pending = 0
+		i.pending, i.missed = 0, 0
 		return
 	}
 	// The packet itself was lost, on top of the drops that it was to tell.
-	i.dropped++
-	i.pending++
+	if p.DropCount == 0 {
+		i.dropped++
+		i.pending++
+	}
+	i.missed++
 }
 
 // Drop counts n frames of an interface that were lost without a record.

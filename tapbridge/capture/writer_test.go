@@ -249,14 +249,19 @@ func TestLiveWriterCountsWhatFindsNoRoom(t *testing.T) {
 		name  string
 		ns    int64
 		drops uint64
+		why   string
 	}
 	var got []seen
 	var p Packet
 	for r.Next(&p) == nil {
-		got = append(got, seen{r.Interfaces()[p.Interface].Name, p.TimeNS, p.DropCount})
+		got = append(got, seen{r.Interfaces()[p.Interface].Name, p.TimeNS, p.DropCount, strings.Join(p.Comments, ";")})
 	}
 	require.Equal(t, []seen{
-		{"A wire", 1, 0}, {"C wire", 3, 0}, {"B wire", 4, 1}, {"A wire", 5, 3}, {"A wire", 6, 0},
+		{"A wire", 1, 0, ""},
+		{"C wire", 3, 0, ""},
+		{"B wire", 4, 1, "1 packets were not captured: the reader was too slow"},
+		{"A wire", 5, 3, "3 packets were not captured: the reader was too slow"},
+		{"A wire", 6, 0, ""},
 	}, got)
 	dropped := map[string]uint64{}
 	for _, s := range r.Stats() {

@@ -17,7 +17,7 @@ const (
 	DropTxBadLength
 	DropTxBadContext
 	DropTxBadSegmentation
-	DropTxAntiSpoof
+	DropTxBadRing
 
 	// On the wire.
 	DropWireLoss
@@ -34,6 +34,7 @@ const (
 	DropRxNoDescriptor
 	DropRxQueueDisabled
 	DropRxDMAFault
+	DropRxBadRing
 	DropRxPause
 	DropRxReset
 
@@ -51,7 +52,7 @@ var dropTexts = [NumDrops][2]string{
 	DropTxBadLength:       {"tx_bad_length", "shorter or longer than a frame may be"},
 	DropTxBadContext:      {"tx_bad_context", "offload asked with a context that makes no sense"},
 	DropTxBadSegmentation: {"tx_bad_segmentation", "MSS 0, header longer than the frame"},
-	DropTxAntiSpoof:       {"tx_anti_spoof", "source address or VLAN not the sender's own"},
+	DropTxBadRing:         {"tx_bad_ring", "ring outside memory or tail beyond it: the queue stops"},
 	DropWireLoss:          {"wire_loss", "lost by the impairment of the wire"},
 	DropRxDisabled:        {"rx_disabled", "receive path disabled"},
 	DropRxCRC:             {"rx_crc_error", "frame check sequence wrong"},
@@ -64,6 +65,7 @@ var dropTexts = [NumDrops][2]string{
 	DropRxNoDescriptor:    {"rx_no_descriptor", "no descriptor in a queue with drop enable"},
 	DropRxQueueDisabled:   {"rx_queue_disabled", "the queue is not enabled"},
 	DropRxDMAFault:        {"rx_dma_fault", "a buffer lies outside the device's memory"},
+	DropRxBadRing:         {"rx_bad_ring", "ring outside memory or tail beyond it"},
 	DropRxPause:           {"rx_flow_control", "flow control frame, consumed by the MAC"},
 	DropRxReset:           {"rx_reset", "in the adapter when it was reset"},
 }
@@ -83,3 +85,6 @@ func (d Drop) Why() string {
 	}
 	return "unknown"
 }
+
+// Transmit says whether the frame was on its way to the wire.
+func (d Drop) Transmit() bool { return d > DropNone && d < DropWireLoss }

@@ -2,7 +2,12 @@
 // frames, ports, wires, models and what a probe may see of them.
 package nicsim
 
-import "nicsim.dev/nicsim/sim"
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"nicsim.dev/nicsim/sim"
+)
 
 const (
 	// Headroom is free space ahead of a frame's data, for tags and encapsulation.
@@ -44,6 +49,23 @@ func (f *Frame) Push(n int) {
 
 // Pull shortens Data by n bytes at its front.
 func (f *Frame) Pull(n int) { f.Data = f.Data[n:] }
+
+// OwnFCS takes the last four bytes of Data as the frame check sequence that its
+// sender put there, and marks the frame when it is wrong.
+func (f *Frame) OwnFCS() {
+	n := len(f.Data) - 4
+	if n < 0 || crc32.ChecksumIEEE(f.Data[:n]) != binary.LittleEndian.Uint32(f.Data[n:]) {
+		f.Flags |= BadFCS
+	}
+	f.Data = f.Data[:max(n, 0)]
+}
+
+// Pad lengthens Data to n bytes with zeros.
+func (f *Frame) Pad(n int) {
+	old := len(f.Data)
+	f.Data = f.Data[:n]
+	clear(f.Data[old:])
+}
 
 // WireBytes is the frame's length on the wire, frame check sequence included.
 func (f *Frame) WireBytes() int { return len(f.Data) + 4 }

@@ -58,7 +58,12 @@ type region struct {
 type Space struct {
 	regions []region // in order of start
 	hot     region   // the region of the last hit
+	changes uint64
 }
+
+// Changes counts the mappings made and removed: who keeps a slice of memory
+// gets it anew when the count differs.
+func (s *Space) Changes() uint64 { return s.changes }
 
 // Map makes mem answer at addr.
 func (s *Space) Map(addr Addr, mem []byte, access Access) error {
@@ -74,6 +79,7 @@ func (s *Space) Map(addr Addr, mem []byte, access Access) error {
 		return fmt.Errorf("%w: %d bytes at %#x", ErrOverlap, len(mem), uint64(addr))
 	}
 	s.regions = slices.Insert(s.regions, i, region{addr, end, mem, access})
+	s.changes++
 	return nil
 }
 
@@ -85,6 +91,7 @@ func (s *Space) Unmap(addr Addr, n int) error {
 	}
 	s.regions = slices.Delete(s.regions, i, i+1)
 	s.hot = region{}
+	s.changes++
 	return nil
 }
 

@@ -17,8 +17,6 @@ type Config struct {
 	Promisc   bool
 	StripVLAN bool
 	RSSKey    []byte // 40 bytes; nil means a fixed key
-	// ModerationNS is the shortest time between two interrupts of a vector.
-	ModerationNS int
 }
 
 // Offloads is a set of what the adapter is to do in the driver's place.
@@ -125,7 +123,6 @@ type Driver interface {
 type Stats struct {
 	TxPackets, TxBytes, TxGSOPackets, TxUnsupported, TxRingFull uint64
 	RxPackets, RxBytes, RxMerged, RxChecksumBad                 uint64
-	Interrupts                                                  uint64
 }
 
 // ErrUnsupported is wrapped by what a model cannot do.

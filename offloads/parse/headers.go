@@ -93,3 +93,14 @@ const (
 	// maxOptions bounds the walk over the options of one destination header.
 	maxOptions = 32
 )
+
+// Shift moves every offset by n bytes, as inserting or taking out a tag ahead
+// of the EtherType does.
+func (h *Headers) Shift(n int) {
+	h.L2Bytes = uint8(int(h.L2Bytes) + n)
+	for _, off := range [...]*uint16{&h.L3, &h.L3End, &h.L4, &h.Payload, &h.End} {
+		if *off != 0 {
+			*off = uint16(int(*off) + n)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package i82599
+
+import (
+	"math/bits"
+
+	"nicsim.dev/nicsim"
+	"nicsim.dev/offloads/checksum"
+	"nicsim.dev/offloads/parse"
+)
+
+// rxBatchFrames is how many received frames go through the pipeline together.
+const rxBatchFrames = 32
+
+// receiver is the receive side of the adapter.
+type receiver struct {
+	queues  [numQueues]rxQueue
+	enabled bool // RXCTRL.RXEN
+	filters filters
+	batch   rxBatch
+	take    [rxBatchFrames]*nicsim.Frame
+	raise   [numQueues / 64]uint64 // queues that wrote back in this turn
+}
+
+// rxBatch is received frames between the packet buffer and the queues. It
+// outlives a turn when a queue has no descriptors and no drop enable: the
+// frames behind wait, as they do in the hardware (7.1.9).
+type rxBatch struct {
+	next, n int
+	p       [rxBatchFrames]rxPacket
+}
+
+// rxPacket is what the stages find out about a frame.
+type rxPacket struct {
+	f      *nicsim.Frame
+	h      parse.Headers
+	c      rxClass
+	ip, l4 checksum.Verdict
+	drop   nicsim.Drop // why it goes no further
+	bad    bool        // damaged, but FCTRL.SBP asks for it
+	stamp  bool        // its time stamp was latched
+
+	stripped bool // the inner tag was taken out
+	tag      uint16
+}
+
+func (r *receiver) init(d *Device) {
+	for i := range r.queues {
+		r.queues[i].d, r.queues[i].index = d, i
+	}
+}
+
+// receive moves frames from the packet buffer to the rings until the buffer is
+// empty, a queue blocks, or the budget is spent.
+func (d *Device) receive(budget int) int {
+	b := &d.rx.batch
+	if d.mac.held == 0 && b.next == b.n || !d.masterEnabled() {
+		return 0
+	}
+	done := 0
+	for done < budget {
+		if b.next == b.n {
+			n := d.mac.take(d.rx.take[:])
+			if n == 0 {
+				break
+			}
+			for i, f := range d.rx.take[:n] {
+				b.p[i].f = f
+			}
+			b.next, b.n = 0, n
+			d.receiveBatch(b)
+		}
+		n := d.deliver(b)
+		done += n
+		if b.next < b.n {
+			break
+		}
+		done++ // a batch of drops is work too
+	}
+	d.raiseRx()
+	return done
+}
+
+// checkMAC is the MAC's share of reception (7.1.1.1): the frame check sequence
+// and the length. What it refuses is counted, and dropped unless FCTRL.SBP asks
+// for bad frames.
+func (d *Device) checkMAC(b *rxBatch) {
+	for i := range b.n {
+		p := &b.p[i]
+		p.drop, p.bad, p.stamp, p.stripped = nicsim.DropNone, false, false, false
+		n := len(p.f.Data)
+		limit := d.mac.maxBytes - fcsBytes
+		if n > limit && n <= limit+vlanTagBytes*d.mac.tagsIn(p.f.Data) {
+			limit = n
+		}
+		switch {
+		case n >= minFrameBytes && n <= limit && p.f.Flags == 0:
+			if be16(p.f.Data[12:]) == macControl {
+				d.macControl(p)
+			}
+		case p.f.Flags&nicsim.BadFCS != 0:
+			d.refuse(p, nicsim.DropRxCRC)
+		case n < minFrameBytes:
+			d.refuse(p, nicsim.DropRxTooShort)
+		default:
+			d.refuse(p, nicsim.DropRxTooLong)
+		}
+		d.stats.countRx(p)
+	}
+}
+
+// refuse marks a frame that the MAC finds bad.
+func (d *Device) refuse(p *rxPacket, why nicsim.Drop) {
+	d.stats.countBad(p.f, why)
+	p.bad = true
+	if !d.mac.storeBad || len(p.f.Data) < minTxBytes {
+		p.drop = why
+	}
+}
+
+// parse reads the headers of each frame once.
+func (d *Device) parse(b *rxBatch) {
+	for i := range b.n {
+		if p := &b.p[i]; p.drop == nicsim.DropNone {
+			parse.Frame(&p.h, p.f.Data, d.mac.parseTPID)
+		}
+	}
+}
+
+// filter applies the MAC address and VLAN filters (7.1.1).
+func (d *Device) filter(b *rxBatch) {
+	for i := range b.n {
+		if p := &b.p[i]; p.drop == nicsim.DropNone {
+			p.drop = d.rx.filters.accept(p.f.Data, &p.h)
+		}
+	}
+}
+
+// verifyChecksums checks what RXCSUM and the descriptor can report (7.1.11).
+func (d *Device) verifyChecksums(b *rxBatch) {
+	for i := range b.n {
+		p := &b.p[i]
+		p.ip, p.l4 = checksum.NotChecked, checksum.NotChecked
+		if p.drop != nicsim.DropNone || p.h.Kind&(parse.IPv4|parse.IPv6) == 0 {
+			continue
+		}
+		if p.h.Kind&parse.IPv4 != 0 {
+			p.ip = checksum.IPv4Header(p.f.Data, &p.h)
+		}
+		if p.h.Kind&(parse.TCP|parse.UDP|parse.SCTP) != 0 {
+			p.l4 = checksum.L4(p.f.Data, &p.h)
+		}
+	}
+}
+
+// classify chooses the queue (7.1.2).
+func (d *Device) classify(b *rxBatch) {
+	for i := range b.n {
+		if p := &b.p[i]; p.drop == nicsim.DropNone {
+			d.rx.filters.classify(&p.c, p.f.Data, &p.h)
+			p.drop = p.c.drop
+		}
+	}
+}
+
+// deliver hands the batch to the queues and returns the number of frames done;
+// fewer than the batch holds when a queue makes the others wait.
+func (d *Device) deliver(b *rxBatch) int {
+	from := b.next
+	for ; b.next < b.n; b.next++ {
+		p := &b.p[b.next]
+		if p.drop == nicsim.DropNone && d.probe != nil {
+			d.observeArrival(p)
+		}
+		if p.drop == nicsim.DropNone {
+			q := &d.rx.queues[p.c.queue&(numQueues-1)]
+			if q.accept(p) == wait {
+				return b.next - from
+			}
+		} else {
+			d.drop(p.f, p.drop)
+		}
+		p.f = nil
+	}
+	return b.next - from
+}
+
+// raiseRx raises the interrupt cause of each queue that wrote descriptors back.
+func (d *Device) raiseRx() {
+	for w, m := range d.rx.raise {
+		for ; m != 0; m &= m - 1 {
+			d.raiseQueue(nicsim.Rx, w*64+bits.TrailingZeros64(m))
+		}
+		d.rx.raise[w] = 0
+	}
+}

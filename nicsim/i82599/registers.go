@@ -1,0 +1,30 @@
+package i82599
+
+import "nicsim.dev/nicsim/reg"
+
+// table is the register space of BAR0, from the regs_*.go files.
+var table = mustTable()
+
+func mustTable() *reg.Table[Device] {
+	t, err := reg.NewTable(regSpace, registers...)
+	if err != nil {
+		panic(err) // the table is a part of the program
+	}
+	return t
+}
+
+// queueReg returns the address of a receive or transmit queue register: queues
+// from 64 on have a range of their own on the receive side (8.2.3.8).
+func rxQueueReg(low uint32, i int) uint32 {
+	if i < 64 {
+		return low + 0x40*uint32(i)
+	}
+	return low + 0xC000 + 0x40*uint32(i-64)
+}
+
+func atRDBAL(i int) uint32  { return rxQueueReg(0x1000, i) }
+func atRDBAH(i int) uint32  { return rxQueueReg(0x1004, i) }
+func atTDBAL(i int) uint32  { return 0x6000 + 0x40*uint32(i) }
+func atTDBAH(i int) uint32  { return 0x6004 + 0x40*uint32(i) }
+func atTDWBAL(i int) uint32 { return 0x6038 + 0x40*uint32(i) }
+func atTDWBAH(i int) uint32 { return 0x603C + 0x40*uint32(i) }

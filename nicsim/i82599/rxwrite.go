@@ -1,0 +1,325 @@
+package i82599
+
+import (
+	"encoding/binary"
+
+	"nicsim.dev/descriptors/ixgbe"
+	"nicsim.dev/nicsim"
+	"nicsim.dev/nicsim/dma"
+	"nicsim.dev/offloads/checksum"
+	"nicsim.dev/offloads/hdrsplit"
+	"nicsim.dev/offloads/parse"
+)
+
+// rxWrite is a packet on its way into descriptors, with what they say of it.
+type rxWrite struct {
+	h      *parse.Headers
+	info   ixgbe.RxInfo
+	param  uint32
+	status ixgbe.RxStatus
+	tag    uint16
+	frames int // coalesced into the packet, at least 1
+	id     uint64
+
+	header int // bytes for the header buffer
+}
+
+// describe fills in what the last descriptor says of a frame (7.1.6.2), and
+// takes the tag out of the frame if the queue strips tags (7.4.4).
+func (q *rxQueue) describe(w *rxWrite, p *rxPacket) {
+	w.h, w.id = &p.h, p.f.ID
+	w.info, w.param = p.c.info, p.c.param
+	w.status = p.c.status
+	if p.h.Kind&parse.Tagged != 0 && q.strip {
+		q.stripTag(p)
+	}
+	if p.stripped {
+		w.tag = p.tag
+		w.status |= ixgbe.RxVP
+	}
+	if p.h.Kind&parse.ExtendedVLAN != 0 {
+		w.status |= ixgbe.RxVEXT
+	}
+	switch p.ip {
+	case checksum.Good:
+		w.status |= ixgbe.RxIPCS
+	case checksum.Bad:
+		w.status |= ixgbe.RxIPCS | ixgbe.RxIPE
+	}
+	switch p.l4 {
+	case checksum.Good:
+		w.status |= ixgbe.RxL4I
+	case checksum.Bad:
+		w.status |= ixgbe.RxL4I | ixgbe.RxL4E
+	}
+	if p.h.Kind&parse.UDP != 0 && p.l4 != checksum.NotChecked && p.l4 != checksum.Absent {
+		w.status |= ixgbe.RxUDPCS
+	}
+	if p.f.Data[0]&1 != 0 {
+		w.status |= ixgbe.RxPIF
+	}
+	if p.bad {
+		w.status |= ixgbe.RxRXE
+	}
+	if p.stamp {
+		w.status |= ixgbe.RxTS
+	}
+}
+
+// stripTag takes the inner tag out of a frame and keeps it for the descriptor.
+func (q *rxQueue) stripTag(p *rxPacket) {
+	at := 12
+	if p.h.Kind&parse.ExtendedVLAN != 0 {
+		if p.h.Kind&parse.DoubleTagged == 0 {
+			return // the only tag is an outer one, which stays (7.4.5)
+		}
+		at = 16
+	}
+	if p.stripped {
+		return // it waited for a descriptor
+	}
+	p.tag, p.stripped = p.h.InnerTCI, true
+	copy(p.f.Data[vlanTagBytes:], p.f.Data[:at])
+	p.f.Pull(vlanTagBytes)
+	p.h.Shift(-vlanTagBytes)
+}
+
+// plan decides how many bytes go to the header buffer (7.1.10, table 7-14).
+func (q *rxQueue) plan(w *rxWrite, total int) {
+	if q.descType != descSplit && q.descType != descSplitAlways {
+		return
+	}
+	boundary, ok := hdrsplit.Boundary(w.h, q.split)
+	always := q.descType == descSplitAlways
+	switch {
+	case always && total <= q.headerBytes:
+		w.header = total
+		w.info |= ixgbe.HDRLEN(total)
+		if ok {
+			w.info |= ixgbe.RxSPH
+		}
+	case !ok:
+		if always {
+			w.header = q.headerBytes
+			w.info |= ixgbe.HDRLEN(q.headerBytes)
+		}
+	case boundary <= q.headerBytes:
+		w.header = boundary
+		w.info |= ixgbe.HDRLEN(boundary) | ixgbe.RxSPH
+	default:
+		w.info |= ixgbe.HDRLEN(boundary) | ixgbe.RxSPH
+		w.status |= ixgbe.RxHBO
+		if always {
+			w.header = q.headerBytes
+		}
+	}
+}
+
+// write puts a packet into buffers and writes the descriptors back. The packet
+// is its first piece and the payloads that were coalesced with it.
+func (q *rxQueue) write(w *rxWrite, first []byte, more [][]byte) fate {
+	d := q.d
+	if !q.ready(d.fn.Memory) {
+		if !q.stopped {
+			q.stop()
+		}
+		d.drops[nicsim.DropRxBadRing]++
+		return taken
+	}
+	total := len(first)
+	for _, p := range more {
+		total += len(p)
+	}
+	q.plan(w, total)
+	need := 1
+	if body := total - w.header; body > q.packetBytes {
+		need = (body + q.packetBytes - 1) / q.packetBytes
+	}
+	if uint32(need) > q.room() {
+		return q.starve(w, first)
+	}
+	if need == 1 && w.header == 0 && more == nil && q.descType == descOneBuffer && d.probe == nil {
+		// One frame, one buffer: what most traffic is.
+		desc := q.at(q.head)
+		if mem := d.fn.Memory.Bytes(dma.Addr(binary.LittleEndian.Uint64(desc[:])), total, dma.Write); mem != nil {
+			copy(mem, first)
+			q.packets++
+			q.octets += uint64(total)
+			ixgbe.AdvRxWB{Info: w.info, Param: w.param, Status: w.status | ixgbe.RxDD | ixgbe.RxEOP, RxData: ixgbe.RxData{PKTLEN: uint16(total), VLAN: w.tag}}.Publish(desc)
+			q.advance(1)
+			return taken
+		}
+	}
+	q.scatter(w, first, more, total, need)
+	return taken
+}
+
+// starve is what happens without enough descriptors (7.1.9): the frame waits
+// at the head of the packet buffer, or is dropped where drop enable is set.
+func (q *rxQueue) starve(w *rxWrite, first []byte) fate {
+	if !q.dropOn && q.count > 1 {
+		return wait
+	}
+	q.dropped++
+	q.d.drops[nicsim.DropRxNoDescriptor]++
+	if q.d.probe != nil {
+		q.d.observe(&nicsim.Event{Kind: nicsim.PacketQueue, Side: nicsim.Rx, Queue: q.index, Data: first, ID: w.id, Drop: nicsim.DropRxNoDescriptor})
+	}
+	return taken
+}
+
+// scatter writes a packet over need descriptors. The first is published last,
+// because a driver looks at them in order.
+func (q *rxQueue) scatter(w *rxWrite, first []byte, more [][]byte, total, need int) {
+	d := q.d
+	src := reader{piece: first, more: more}
+	at, head := q.head, q.head
+	ok := true
+	left := total
+	for k := range need {
+		desc := q.at(at)
+		posted := ixgbe.ParseAdvRx(desc)
+		if k == 0 && w.header > 0 {
+			ok = src.copyTo(d.fn.Memory, dma.Addr(posted.Header), w.header) && ok
+			left -= w.header
+		}
+		n := min(left, q.packetBytes)
+		ok = src.copyTo(d.fn.Memory, dma.Addr(posted.Addr), n) && ok
+		left -= n
+		next := at + 1
+		if next == q.count {
+			next = 0
+		}
+		last := k == need-1
+		if k > 0 {
+			q.putBack(w, at, next, n, last, ok, false)
+		} else if last {
+			q.putBack(w, at, next, n, last, ok, true)
+		}
+		at = next
+	}
+	if need > 1 {
+		next := head + 1
+		if next == q.count {
+			next = 0
+		}
+		q.putBack(w, head, next, min(total-w.header, q.packetBytes), false, ok, true)
+	}
+	if ok {
+		q.packets++
+		q.octets += uint64(total)
+	} else {
+		d.drops[nicsim.DropRxDMAFault]++
+	}
+	if d.probe != nil {
+		q.observe(w, first, more, head, need, ok)
+	}
+	q.advance(uint32(need))
+}
+
+// putBack writes descriptor at back. Without EOP its status holds the place of
+// the next one (NEXTP), as coalesced packets need it.
+func (q *rxQueue) putBack(w *rxWrite, at, next uint32, n int, last, ok, publish bool) {
+	wb := ixgbe.AdvRxWB{Status: ixgbe.RxDD, RxData: ixgbe.RxData{PKTLEN: uint16(n)}}
+	if at == q.head {
+		wb.Info = w.info
+	}
+	if last {
+		wb.Info |= w.info
+		wb.Param, wb.VLAN = w.param, w.tag
+		wb.Status |= w.status | ixgbe.RxEOP
+		if !ok {
+			wb.Status |= ixgbe.RxRXE
+		}
+	} else {
+		wb.Status |= ixgbe.RxNext(uint16(next))
+	}
+	if w.frames > 1 && at == q.head {
+		wb.Info |= ixgbe.RSCCNT(w.frames)
+	}
+	desc := q.at(at)
+	if q.descType == descLegacy {
+		legacyWB(wb).Publish(desc)
+		return
+	}
+	if publish {
+		wb.Publish(desc)
+	} else {
+		wb.Put(desc)
+	}
+}
+
+// legacyWB says in legacy terms what wb says (7.1.5).
+func legacyWB(wb ixgbe.AdvRxWB) ixgbe.LegacyRxWB {
+	out := ixgbe.LegacyRxWB{Length: wb.PKTLEN, VLAN: wb.VLAN, Status: ixgbe.LegacyStatus(wb.Status & 0xFF)}
+	if wb.Info&ixgbe.RSSMask == 0 {
+		out.Checksum = wb.FragmentChecksum()
+	}
+	for _, e := range [...]struct {
+		adv    ixgbe.RxStatus
+		legacy ixgbe.LegacyStatus
+	}{{ixgbe.RxIPE, ixgbe.LegacyIPE}, {ixgbe.RxL4E, ixgbe.LegacyTCPE}, {ixgbe.RxRXE, ixgbe.LegacyRXE}} {
+		if wb.Status&e.adv != 0 {
+			out.Status |= e.legacy
+		}
+	}
+	return out
+}
+
+// advance gives n descriptors back to the driver.
+func (q *rxQueue) advance(n uint32) {
+	if q.head += n; q.head >= q.count {
+		q.head -= q.count
+	}
+	q.d.rx.raise[q.index/64] |= 1 << (q.index % 64)
+}
+
+func (q *rxQueue) stop() {
+	q.stopped = true
+	if q.d.probe != nil {
+		q.d.observe(&nicsim.Event{Kind: nicsim.Note, Side: nicsim.Rx, Queue: q.index, Name: "receive ring stopped: " + nicsim.DropRxBadRing.String()})
+	}
+}
+
+func (q *rxQueue) observe(w *rxWrite, first []byte, more [][]byte, head uint32, need int, ok bool) {
+	e := nicsim.Event{Kind: nicsim.PacketQueue, Side: nicsim.Rx, Queue: q.index, Index: int(head), Data: first, More: more, ID: w.id, TSO: w.frames > 1}
+	switch {
+	case !ok:
+		e.Drop = nicsim.DropRxDMAFault
+	case w.status&(ixgbe.RxL4E|ixgbe.RxIPE) != 0:
+		e.Checksum = nicsim.ChecksumBad
+	case w.status&ixgbe.RxL4I != 0:
+		e.Checksum = nicsim.ChecksumValid
+	}
+	q.d.observe(&e)
+	for i := head; need > 0; need-- {
+		desc := q.at(i)
+		q.d.observe(&nicsim.Event{Kind: nicsim.DescriptorWrite, Side: nicsim.Rx, Queue: q.index, Index: int(i), Data: desc[:], Name: "receive"})
+		if i++; i == q.count {
+			i = 0
+		}
+	}
+}
+
+// reader reads the pieces of a packet one after another.
+type reader struct {
+	piece []byte
+	more  [][]byte
+}
+
+// copyTo moves n bytes to guest memory; it says whether the device may write
+// there. The bytes are consumed either way.
+func (r *reader) copyTo(m *dma.Space, addr dma.Addr, n int) bool {
+	ok := true
+	for n > 0 {
+		for len(r.piece) == 0 {
+			r.piece, r.more = r.more[0], r.more[1:]
+		}
+		k := min(n, len(r.piece))
+		ok = m.WriteAt(r.piece[:k], addr) == nil && ok
+		r.piece = r.piece[k:]
+		addr += dma.Addr(k)
+		n -= k
+	}
+	return ok
+}

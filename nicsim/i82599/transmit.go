@@ -1,0 +1,237 @@
+package i82599
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"nicsim.dev/nicsim"
+	"nicsim.dev/offloads/checksum"
+)
+
+// txBatchFrames is how many frames go through the pipeline together: enough to
+// spread the cost of a stage, few enough to stay in the first-level cache.
+const txBatchFrames = 64
+
+// transmitter is the transmit side of the adapter.
+type transmitter struct {
+	queues  [numQueues]txQueue
+	work    [numQueues / 64]uint64 // queues with something to fetch
+	next    int                    // where the round robin goes on
+	enabled bool                   // DMATXCTL.TE
+	flags   [3]uint16              // TCP flag masks: first, middle, last segment
+	lastID  uint64                 // of packets, for captures
+	batch   txBatch
+}
+
+// txBatch is frames on their way from a queue to the wire.
+type txBatch struct {
+	queue  int
+	n      int
+	frames [txBatchFrames]*nicsim.Frame
+	asks   [txBatchFrames]txAsk
+}
+
+// txAsk is what a packet's descriptors ask for.
+type txAsk struct {
+	do   txDo
+	l4   uint16 // where the L4 header starts
+	l3   uint8  // where the IP header starts
+	cso  uint8  // legacy: where the checksum goes, and from where on
+	css  uint8
+	vlan uint16
+}
+
+type txDo uint16
+
+const (
+	doIPv4Checksum txDo = 1 << iota
+	doTCPChecksum
+	doUDPChecksum
+	doSCTPChecksum
+	doLegacyChecksum
+	doVLAN
+	doFCS // append the frame check sequence; else the packet brings its own
+	doStamp
+	doSegmented // offloads are done, by the segmentation
+
+	doChecksums = doIPv4Checksum | doTCPChecksum | doUDPChecksum | doSCTPChecksum | doLegacyChecksum
+)
+
+func (t *transmitter) init(d *Device) {
+	for i := range t.queues {
+		t.queues[i].d, t.queues[i].index = d, i
+	}
+}
+
+// kick says that queue i may have work.
+func (t *transmitter) kick(i int) { t.work[i/64] |= 1 << (i % 64) }
+
+// pick returns the next queue with work, in turn.
+func (t *transmitter) pick() (*txQueue, bool) {
+	for range 2 {
+		for w := t.next / 64; w < len(t.work); w++ {
+			m := t.work[w]
+			if w == t.next/64 {
+				m &= ^uint64(0) << (t.next % 64)
+			}
+			if m != 0 {
+				i := w*64 + bits.TrailingZeros64(m)
+				t.next = (i + 1) % numQueues
+				return &t.queues[i], true
+			}
+		}
+		t.next = 0
+	}
+	return nil, false
+}
+
+// transmit moves packets from the rings to the wire until nothing is left to
+// do, the wire has no room, or the budget is spent.
+func (d *Device) transmit(budget int) int {
+	if d.tx.work == [numQueues / 64]uint64{} || !d.txOpen() {
+		return 0
+	}
+	done := 0
+	for done < budget {
+		room := min(txBatchFrames, d.txRoom())
+		q, ok := d.tx.pick()
+		if room == 0 || !ok {
+			break
+		}
+		b := &d.tx.batch
+		b.n, b.queue = 0, q.index
+		n := q.fetch(b, room)
+		if b.n > 0 {
+			d.send(b)
+		}
+		q.report()
+		done += max(n, 1)
+	}
+	return done
+}
+
+// txOpen says whether the transmit path takes descriptors at all.
+func (d *Device) txOpen() bool {
+	return d.tx.enabled && d.masterEnabled() && !d.txPaused()
+}
+
+// txRoom is how many frames the wire takes now. Without a link frames are
+// fetched and lost, as in hardware, so that rings drain.
+func (d *Device) txRoom() int {
+	if d.mac.wire == nil || !d.linkUp() {
+		return txBatchFrames
+	}
+	return d.mac.wire.Room()
+}
+
+func (b *txBatch) push(f *nicsim.Frame, ask txAsk) {
+	b.frames[b.n], b.asks[b.n] = f, ask
+	b.n++
+}
+
+// insertChecksums fills in what non-segmented packets ask for (7.2.5). What
+// does not fit into the packet is left out, and counted.
+func (d *Device) insertChecksums(b *txBatch) {
+	for i := range b.n {
+		ask := &b.asks[i]
+		if ask.do&doChecksums == 0 || ask.do&doSegmented != 0 {
+			continue
+		}
+		p, ok := b.frames[i].Data, true
+		if ask.do&doIPv4Checksum != 0 {
+			ok = checksum.FillIPv4(p, int(ask.l3), int(ask.l4)-int(ask.l3))
+		}
+		l4 := int(ask.l4)
+		switch {
+		case ask.do&doTCPChecksum != 0:
+			ok = checksum.Fill(p, l4, l4+16, len(p)) && ok
+		case ask.do&doUDPChecksum != 0:
+			ok = checksum.FillUDP(p, l4, l4+6, len(p)) && ok
+		case ask.do&doSCTPChecksum != 0:
+			ok = checksum.FillSCTP(p, l4, len(p)) && ok
+		case ask.do&doLegacyChecksum != 0:
+			ok = checksum.Fill(p, int(ask.css), int(ask.cso), len(p)) && ok
+		}
+		if !ok {
+			d.stats.txBadChecksumAsk++
+		}
+	}
+}
+
+// insertTags inserts the VLAN tag, inside an outer tag in double VLAN mode
+// (7.4.3, 7.4.5).
+func (d *Device) insertTags(b *txBatch) {
+	for i := range b.n {
+		if b.asks[i].do&doVLAN == 0 {
+			continue
+		}
+		f := b.frames[i]
+		at := 12
+		if d.mac.doubleVLAN && len(f.Data) >= 18 && be16(f.Data[12:]) == d.mac.outerTPID {
+			at = 16
+		}
+		if len(f.Data) < at+2 {
+			continue
+		}
+		f.Push(vlanTagBytes)
+		copy(f.Data, f.Data[vlanTagBytes:vlanTagBytes+at])
+		binary.BigEndian.PutUint16(f.Data[at:], d.mac.txTPID)
+		binary.BigEndian.PutUint16(f.Data[at+2:], b.asks[i].vlan)
+	}
+}
+
+// padAndCheck does the MAC's share: padding (HLREG0.TXPADEN), the frame check
+// sequence that a packet may bring along, and frames that no MAC sends.
+func (d *Device) padAndCheck(b *txBatch) {
+	kept := 0
+	for i := range b.n {
+		f, ask := b.frames[i], b.asks[i]
+		if ask.do&doFCS == 0 {
+			f.OwnFCS()
+		}
+		if len(f.Data) < minFrameBytes && d.mac.padTx {
+			f.Pad(minFrameBytes)
+		}
+		if len(f.Data) < minTxBytes || len(f.Data) > maxTxBytes {
+			d.dropTx(f, nicsim.DropTxBadLength)
+			continue
+		}
+		b.frames[kept], b.asks[kept] = f, ask
+		kept++
+	}
+	b.n = kept
+}
+
+// toWire counts the frames and hands them over.
+func (d *Device) toWire(b *txBatch) {
+	frames := b.frames[:b.n]
+	if d.mac.loopback {
+		d.countTx(b)
+		d.mac.Deliver(frames)
+		return
+	}
+	if d.mac.wire == nil || !d.linkUp() {
+		for _, f := range frames {
+			d.dropTx(f, nicsim.DropTxNoLink)
+		}
+		return
+	}
+	d.countTx(b)
+	now := d.clock.Now()
+	for _, f := range frames {
+		f.At = now
+	}
+	if d.probe != nil {
+		d.observeSent(b)
+	}
+	d.mac.wire.Send(frames)
+}
+
+// dropTx is drop for a frame that came from a queue.
+func (d *Device) dropTx(f *nicsim.Frame, why nicsim.Drop) {
+	d.drops[why]++
+	if d.probe != nil {
+		d.observe(&nicsim.Event{Kind: nicsim.PacketWire, Side: nicsim.Tx, Data: f.Data, ID: f.ID, Drop: why})
+	}
+	d.pool.Put(f)
+}

@@ -1,0 +1,73 @@
+package i82599
+
+import (
+	"nicsim.dev/descriptors/ixgbe"
+	"nicsim.dev/nicsim"
+	"nicsim.dev/offloads/segment"
+)
+
+// startCut begins the segmentation of the assembled packet (7.2.4). Segments
+// are made as the wire takes them; until the last one the descriptor is not
+// done.
+func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
+	ctx := &q.contexts[q.first.Flags.IDX()&1]
+	ask := q.ask()
+	header := int(ask.l4) + int(ctx.L4LEN)
+	payload := q.bytes - header
+	udp := ctx.Flags&ixgbe.ContextL4T == ixgbe.ContextUDP
+	switch {
+	case ctx.MSS == 0, payload <= 0, payload > maxTSOBytes, header+int(ctx.MSS) > maxTxBytes,
+		!udp && ctx.Flags&ixgbe.ContextL4T != ixgbe.ContextTCP,
+		payload != int(q.first.PAYLEN): // 7.2.3.2.4: with TSE, PAYLEN leaves the header out
+		q.spoil(nicsim.DropTxBadSegmentation)
+		return
+	}
+	if q.cutter == nil {
+		q.cutter = new(segment.Segmenter)
+	}
+	spec := segment.Spec{
+		HeaderBytes: header, MSS: int(ctx.MSS), PayloadBytes: payload,
+		L3: int(ask.l3), L4: int(ask.l4),
+		IPv6: ctx.Flags&ixgbe.ContextIPv4 == 0, UDP: udp,
+		IPv4Checksum: ask.do&doIPv4Checksum != 0, L4Checksum: q.first.Flags&ixgbe.TxTXSM != 0,
+		FirstFlags: q.d.tx.flags[0], MiddleFlags: q.d.tx.flags[1], LastFlags: q.d.tx.flags[2],
+	}
+	if err := q.cutter.Start(&spec, q.pieces); err != nil {
+		q.spoil(nicsim.DropTxBadSegmentation)
+		return
+	}
+	q.cutting, q.cutAsk, q.cutReport, q.cutIndex = true, ask, flags&ixgbe.TxRS != 0, i
+	q.cutAsk.do |= doSegmented
+	q.cutBytes = header + min(int(ctx.MSS), payload)
+	q.gso++
+	q.cutID = 0
+	if q.d.probe != nil {
+		q.d.tx.lastID++
+		q.cutID = q.d.tx.lastID
+		q.d.observe(&nicsim.Event{Kind: nicsim.PacketQueue, Side: nicsim.Tx, Queue: q.index, Data: q.pieces[0], More: q.pieces[1:],
+			ID: q.cutID, TSO: true, Checksum: nicsim.ChecksumNotReady})
+	}
+}
+
+// cut makes segments until the batch is full or the packet is done.
+func (q *txQueue) cut(b *txBatch, limit int) {
+	for b.n < limit {
+		f := q.d.pool.Get(q.cutBytes)
+		n := q.cutter.Next(f.Data)
+		if n == 0 {
+			q.d.pool.Put(f)
+			q.cutting = false
+			q.pieces = q.pieces[:0]
+			if q.cutReport {
+				q.complete(q.cutIndex, ixgbe.TxRS)
+			}
+			return
+		}
+		f.Data = f.Data[:n]
+		f.ID = q.cutID
+		q.packets++
+		q.gsoWire++
+		q.octets += uint64(n)
+		b.push(f, q.cutAsk)
+	}
+}

@@ -3,7 +3,7 @@ package i82599
 import "nicsim.dev/nicsim/reg"
 
 var registers = [][]reg.Row[Device]{{
-	{Name: "CTRL", Off: 0, Spec: "8.2.3.1.1"},
+	{Name: "CTRL", Off: 0, Mode: reg.SC, SelfClear: 1 << 26, Spec: "8.2.3.1.1", Wrote: (*Device).wroteCTRL},
 	{Name: "RDBAL", Off: 0x1000, Stride: 0x40, N: 64, Spec: "8.2.3.8.1", Wrote: (*Device).wroteRDBA},
 	{Name: "RDBAH", Off: 0x1004, Stride: 0x40, N: 64, Spec: "8.2.3.8.2", Wrote: (*Device).wroteRDBA},
 	{Name: "RDLEN", Off: 0x1008, Stride: 0x40, N: 64, Spec: "8.2.3.8.3", Wrote: (*Device).wroteRDLEN},

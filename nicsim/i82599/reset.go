@@ -1,5 +1,7 @@
 package i82599
 
+import "nicsim.dev/nicsim"
+
 // powerOn puts everything at its state after power-on.
 func (d *Device) powerOn() {
 	d.reg.Reset(nil)
@@ -22,7 +24,13 @@ func (d *Device) resetQueues() {
 	}
 	b := &d.rx.batch
 	for ; b.next < b.n; b.next++ {
-		d.drop(b.p[b.next].f, 25)
+		d.drop(b.p[b.next].f, nicsim.DropRxReset)
 	}
 	d.mac.reset()
+}
+
+func (d *Device) wroteCTRL(_ int, _, v uint32) {
+	if v&(1<<26) != 0 {
+		d.powerOn()
+	}
 }

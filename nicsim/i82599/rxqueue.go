@@ -30,6 +30,7 @@ type rxQueue struct {
 
 	packets, octets, dropped uint64
 	merged, mergedWire       uint64
+	checksums                [3]uint64 // of packets: none, bad, unnecessary
 }
 
 // fate is what became of a frame that was offered to a queue.

@@ -143,8 +143,7 @@ func (q *rxQueue) write(w *rxWrite, first []byte, more [][]byte) fate {
 		desc := q.at(q.head)
 		if mem := d.fn.Memory.Bytes(dma.Addr(binary.LittleEndian.Uint64(desc[:])), total, dma.Write); mem != nil {
 			copy(mem, first)
-			q.packets++
-			q.octets += uint64(total)
+			q.countPacket(w, total)
 			ixgbe.AdvRxWB{Info: w.info, Param: w.param, Status: w.status | ixgbe.RxDD | ixgbe.RxEOP, RxData: ixgbe.RxData{PKTLEN: uint16(total), VLAN: w.tag}}.Publish(desc)
 			q.advance(1)
 			return taken
@@ -152,6 +151,20 @@ func (q *rxQueue) write(w *rxWrite, first []byte, more [][]byte) fate {
 	}
 	q.scatter(w, first, more, total, need)
 	return taken
+}
+
+// countPacket notes a packet that went to the driver.
+func (q *rxQueue) countPacket(w *rxWrite, total int) {
+	q.packets++
+	q.octets += uint64(total)
+	switch {
+	case w.status&(ixgbe.RxL4E|ixgbe.RxIPE) != 0:
+		q.checksums[1]++
+	case w.status&ixgbe.RxL4I != 0:
+		q.checksums[2]++
+	default:
+		q.checksums[0]++
+	}
 }
 
 // starve is what happens without enough descriptors (7.1.9): the frame waits
@@ -206,8 +219,7 @@ func (q *rxQueue) scatter(w *rxWrite, first []byte, more [][]byte, total, need i
 		q.putBack(w, head, next, min(total-w.header, q.packetBytes), false, ok, true)
 	}
 	if ok {
-		q.packets++
-		q.octets += uint64(total)
+		q.countPacket(w, total)
 	} else {
 		d.drops[nicsim.DropRxDMAFault]++
 	}

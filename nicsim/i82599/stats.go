@@ -86,17 +86,3 @@ func (d *Device) countTx(b *txBatch) {
 	}
 	s.txFrames += uint64(b.n)
 }
-
-// Counters yields the adapter's counters under the kernel's names
-// (Documentation/netlink/specs/netdev.yaml, qstats).
-func (d *Device) Counters(yield func(nicsim.Counter)) {
-	for i := range d.rx.queues {
-		q := &d.rx.queues[i]
-		if !q.enabled && q.packets+q.dropped == 0 {
-			continue
-		}
-		for name, v := range map[string]uint64{} {
-			yield(nicsim.Counter{Name: name, Side: nicsim.Rx, Queue: i, Value: v})
-		}
-	}
-}

@@ -64,7 +64,10 @@ type txQueue struct {
 	raise    bool // a write-back asked for an interrupt
 
 	packets, octets uint64
-	gso, gsoWire    uint64
+	checksums       uint64 // packets that asked for one
+
+	// Packets that asked for segmentation, and what was made of them.
+	gso, gsoBytes, gsoWire, gsoWireBytes uint64
 }
 
 // ring is a descriptor ring in guest memory.
@@ -251,6 +254,9 @@ func (q *txQueue) finish(b *txBatch, f *nicsim.Frame) {
 	ask := q.ask()
 	q.packets++
 	q.octets += uint64(len(f.Data))
+	if ask.do&doChecksums != 0 {
+		q.checksums++
+	}
 	if q.d.probe != nil {
 		q.d.tx.lastID++
 		f.ID = q.d.tx.lastID

@@ -40,6 +40,7 @@ func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
 	q.cutAsk.do |= doSegmented
 	q.cutBytes = header + min(int(ctx.MSS), payload)
 	q.gso++
+	q.gsoBytes += uint64(q.bytes)
 	q.cutID = 0
 	if q.d.probe != nil {
 		q.d.tx.lastID++
@@ -67,6 +68,7 @@ func (q *txQueue) cut(b *txBatch, limit int) {
 		f.ID = q.cutID
 		q.packets++
 		q.gsoWire++
+		q.gsoWireBytes += uint64(n)
 		q.octets += uint64(n)
 		b.push(f, q.cutAsk)
 	}

@@ -159,7 +159,7 @@ func (p *PMD) offload(t *txQueue, pkt *driver.TxPacket, frame []byte) (flags ixg
 	if pkt.NeedsChecksum || pkt.GSO != driver.NoGSO {
 		f, known := p.l4(&ctx, pkt, frame, &h)
 		if !known {
-			return 0, 0, p.inSoftware(pkt, frame)
+			return 0, len(frame), p.inSoftware(pkt, frame)
 		}
 		flags |= f
 	}

@@ -1,0 +1,24 @@
+package i82599
+
+import (
+	"nicsim.dev/nicsim"
+	"nicsim.dev/nicsim/i82599/pmd"
+)
+
+// PCI device numbers (9.3.2): an SFP+ port, and a KX4 backplane, which has link
+// without a module.
+const (
+	deviceSFP = 0x10FB
+	deviceKX4 = 0x10F7
+)
+
+func init() {
+	nicsim.Register(nicsim.Model{
+		Name:      "82599",
+		Title:     "Intel 82599 10 GbE Controller",
+		Variants:  []uint16{deviceSFP, deviceKX4},
+		Registers: table.Markdown,
+		New:       New,
+		NewDriver: pmd.New,
+	})
+}

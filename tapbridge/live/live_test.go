@@ -113,6 +113,28 @@ func TestAMailboxIsBoundedAndKeepsOrder(t *testing.T) {
 	require.Zero(t, m.Take(out))
 }
 
+func TestAMailboxGrowsToItsLimit(t *testing.T) {
+	m := NewMailbox[int](1000, func() {})
+	put, taken := 0, 0
+	out := make([]int, 7)
+	for m.TryPut(put, put+1) == 2 {
+		put += 2
+		if put%6 == 0 && taken < 100 {
+			k := m.Take(out[:1])
+			require.Equal(t, taken, out[0])
+			taken += k
+		}
+	}
+	require.GreaterOrEqual(t, m.Len(), 999)
+	for k := m.Take(out); k > 0; k = m.Take(out) {
+		for _, v := range out[:k] {
+			require.Equal(t, taken, v)
+			taken++
+		}
+	}
+	require.Equal(t, 0, m.Len())
+}
+
 func TestPutWaitsForRoomAndForTheEnd(t *testing.T) {
 	m := NewMailbox[int](2, func() {})
 	const n = 1000

@@ -10,9 +10,11 @@ type Mailbox[T any] struct {
 	wake func()
 	size atomic.Int64
 
+	limit int
+
 	mu     sync.Mutex
 	room   sync.Cond
-	ring   []T
+	ring   []T // grows to limit
 	head   int
 	closed bool
 }
@@ -20,7 +22,7 @@ type Mailbox[T any] struct {
 // NewMailbox returns a mailbox of limit items, which calls wake whenever the
 // first of them arrives.
 func NewMailbox[T any](limit int, wake func()) *Mailbox[T] {
-	m := &Mailbox[T]{wake: wake, ring: make([]T, limit)}
+	m := &Mailbox[T]{wake: wake, limit: limit}
 	m.room.L = &m.mu
 	return m
 }
@@ -55,9 +57,12 @@ func (m *Mailbox[T]) Put(items ...T) int {
 
 func (m *Mailbox[T]) put(items []T) int {
 	size := m.Len()
-	n := min(len(items), len(m.ring)-size)
+	n := min(len(items), m.limit-size)
 	if m.closed || n == 0 {
 		return 0
+	}
+	if size+n > len(m.ring) {
+		m.grow(size + n)
 	}
 	tail := (m.head + size) % len(m.ring)
 	k := copy(m.ring[tail:], items[:n])
@@ -67,6 +72,14 @@ func (m *Mailbox[T]) put(items []T) int {
 		m.wake()
 	}
 	return n
+}
+
+func (m *Mailbox[T]) grow(need int) {
+	const least = 64
+	grown := make([]T, min(m.limit, max(least, need, 2*len(m.ring))))
+	k := copy(grown, m.ring[m.head:])
+	copy(grown[k:], m.ring[:m.head])
+	m.ring, m.head = grown, 0
 }
 
 // Take moves up to len(out) items out and returns how many. Only the owner
@@ -85,7 +98,7 @@ func (m *Mailbox[T]) Take(out []T) int {
 	clear(m.ring[:n-k])
 	m.head = (m.head + n) % len(m.ring)
 	m.size.Store(int64(size - n))
-	if size == len(m.ring) {
+	if size == m.limit {
 		m.room.Broadcast()
 	}
 	m.mu.Unlock()

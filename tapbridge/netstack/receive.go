@@ -1,0 +1,105 @@
+package netstack
+
+import (
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"nicsim.dev/nicsim/driver"
+)
+
+// receive hands at most about budget packets of queue q to the stack.
+func (e *Endpoint) receive(q, budget int) int {
+	n := 0
+	for n < budget {
+		k := e.drv.Receive(q, e.rx[:])
+		for i := range e.rx[:k] {
+			e.deliver(&e.rx[i])
+		}
+		n += k
+		if k < len(e.rx) {
+			break
+		}
+	}
+	return n
+}
+
+// deliver copies a packet out of the driver's buffers and hands it to the stack.
+func (e *Endpoint) deliver(r *driver.RxPacket) {
+	d := e.dispatcher.Load()
+	if d == nil {
+		return
+	}
+	size := driver.Bytes(r.Pieces)
+	if size < header.EthernetMinimumSize || e.foreign(r) {
+		e.rxIgnored.Add(1)
+		return
+	}
+	first := r.Pieces[0]
+	var joined [header.EthernetMinimumSize]byte
+	if len(first) < len(joined) {
+		n := 0
+		for _, p := range r.Pieces {
+			n += copy(joined[n:], p)
+		}
+		first = joined[:]
+	}
+	eth := header.Ethernet(first[:header.EthernetMinimumSize])
+
+	// The link header is left out: nothing in the stack looks at it, and a view
+	// holds no more than an IP packet of the greatest size.
+	v := buffer.NewView(size - header.EthernetMinimumSize)
+	skip := header.EthernetMinimumSize
+	for _, p := range r.Pieces {
+		if skip >= len(p) {
+			skip -= len(p)
+			continue
+		}
+		// It grows the view where needed and does not fail.
+		_, _ = v.Write(p[skip:])
+		skip = 0
+	}
+	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
+	p.Hash = r.Hash
+	switch dst := eth.DestinationAddress(); {
+	case dst == header.EthernetBroadcastAddress:
+		p.PktType = tcpip.PacketBroadcast
+	case header.IsMulticastEthernetAddress(dst):
+		p.PktType = tcpip.PacketMulticast
+	case dst == e.LinkAddress():
+		p.PktType = tcpip.PacketHost
+	default:
+		p.PktType = tcpip.PacketOtherHost
+	}
+	switch r.GSO {
+	case driver.TCPv4:
+		p.GSOOptions = gsoOptions(stack.GSOTCPv4, header.IPv4MinimumSize, r.GSOBytes)
+	case driver.TCPv6:
+		p.GSOOptions = gsoOptions(stack.GSOTCPv6, header.IPv6MinimumSize, r.GSOBytes)
+	}
+	trust := r.Checksum == driver.ChecksumUnnecessary
+	if e.trusted.Load() != trust {
+		e.trusted.Store(trust)
+	}
+	(*d).DeliverNetworkPacket(eth.Type(), p)
+	p.DecRef()
+}
+
+// foreign says that a packet is not of the VLAN that the stack is on.
+func (e *Endpoint) foreign(r *driver.RxPacket) bool {
+	const vlanID = 0xfff // IEEE 802.1Q-2022 9.6
+	id := uint16(0)
+	if r.VLAN {
+		id = r.VLANTCI & vlanID
+	}
+	return id != e.cfg.VLAN
+}
+
+// gsoOptions tells a stack that forwards the packet how to take it apart again.
+func gsoOptions(kind stack.GSOType, networkBytes, mss int) stack.GSO {
+	return stack.GSO{
+		Type: kind, NeedsCsum: true, CsumOffset: header.TCPChecksumOffset,
+		MSS: uint16(mss), L3HdrLen: uint16(networkBytes), MaxSize: gsoMaxBytes,
+	}
+}

@@ -36,6 +36,8 @@ type mac struct {
 	storeBad bool // FCTRL.SBP
 	loopback bool
 
+	flow flowControl
+
 	doubleVLAN bool   // CTRL_EXT.EXTENDED_VLAN
 	outerTPID  uint16 // EXVET
 	txTPID     uint16 // of inserted tags, DMATXCTL.VT
@@ -55,6 +57,7 @@ func (m *mac) reset() {
 			m.d.drop(f, nicsim.DropRxReset)
 		}
 	}
+	m.flow.reset(m.d)
 	m.room = 512 << 10
 	m.maxBytes = defaultMaxBytes
 	m.padTx, m.storeBad, m.loopback, m.doubleVLAN = true, false, false, false
@@ -128,4 +131,11 @@ func (m *mac) take(out []*nicsim.Frame) int {
 		m.levelChanged()
 	}
 	return n
+}
+
+// address is the station's own, RAL0 and RAH0.
+func (m *mac) address() (a [6]byte) {
+	binary.LittleEndian.PutUint32(a[:], m.d.reg.Get(atRAL0))
+	binary.LittleEndian.PutUint16(a[4:], uint16(m.d.reg.Get(atRAL0+4)))
+	return a
 }

@@ -11,6 +11,8 @@ var registers = [][]reg.Row[Device]{{
 	{Name: "RDT", Off: 0x1018, Stride: 0x40, N: 64, Spec: "8.2.3.8.5", Wrote: (*Device).wroteRDT},
 	{Name: "RXDCTL", Off: 0x1028, Stride: 0x40, N: 64, Spec: "8.2.3.8.6", Wrote: (*Device).wroteRXDCTL},
 	{Name: "SRRCTL", Off: 0x1014, Stride: 0x40, N: 64, Spec: "8.2.3.8.7", Wrote: (*Device).wroteSRRCTL},
+	{Name: "RAL", Off: 0xA200, Stride: 8, N: 128, Spec: "8.2.3.7.8"},
+	{Name: "RAH", Off: 0xA204, Stride: 8, N: 128, Spec: "8.2.3.7.9"},
 	{Name: "RXCTRL", Off: 0x3000, Spec: "8.2.3.8.10", Wrote: (*Device).wroteRXCTRL},
 	{Name: "DMATXCTL", Off: 0x4A80, Spec: "8.2.3.9.2", Wrote: (*Device).wroteDMATXCTL},
 	{Name: "TDBAL", Off: 0x6000, Stride: 0x40, N: 128, Spec: "8.2.3.9.5", Wrote: (*Device).wroteTDBA},

@@ -102,10 +102,27 @@ func (c *Client) ask(cmd string, reply any) error {
 
 func (c *Client) send(r request) error {
 	c.conn.SetWriteDeadline(time.Now().Add(replyTimeout))
-	if _, err := c.conn.Write(mustMarshal(r)); err != nil {
-		return fmt.Errorf("control: %w", err)
+	_, err := c.conn.Write(mustMarshal(r))
+	if err == nil {
+		return nil
 	}
-	return nil
+	// A server that turns a client away says why before it hangs up.
+	c.conn.SetReadDeadline(time.Now().Add(replyTimeout))
+	if line, readErr := c.line(); readErr == nil {
+		if why := refusal(line); why != nil {
+			return why
+		}
+	}
+	return fmt.Errorf("control: %w", err)
+}
+
+// refusal returns the error that a line tells, if it does.
+func refusal(line []byte) error {
+	var f failure
+	if json.Unmarshal(line, &f) != nil || f.Error == "" {
+		return nil
+	}
+	return fmt.Errorf("control: %s", f.Error)
 }
 
 // reply reads a line into v, or the error that it tells.
@@ -114,9 +131,8 @@ func (c *Client) reply(v any) error {
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
-	var f failure
-	if json.Unmarshal(line, &f) == nil && f.Error != "" {
-		return fmt.Errorf("control: %s", f.Error)
+	if why := refusal(line); why != nil {
+		return why
 	}
 	if err := json.Unmarshal(line, v); err != nil {
 		return fmt.Errorf("control: the reply: %w", err)

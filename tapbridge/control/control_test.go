@@ -351,7 +351,8 @@ func TestDeadClients(t *testing.T) {
 		c, err := Dial(s.Path())
 		require.NoError(t, err)
 		if i%3 > 0 {
-			require.NoError(t, c.send(request{Cmd: []string{"capture", "trace"}[i%3-1]}))
+			// Too many at a time are turned away, which is an end like another.
+			_ = c.send(request{Cmd: []string{"capture", "trace"}[i%3-1]})
 		}
 		if i%2 == 0 {
 			o.emit(t, packet(0, 1500))

@@ -128,17 +128,16 @@ func appendText(b []byte, key, s string) []byte {
 
 // parseEvent reads a line of a trace.
 func parseEvent(line []byte) (Event, error) {
-	var e struct {
-		Event
-		failure
-	}
+	var e Event
 	if err := json.Unmarshal(line, &e); err != nil {
 		return Event{}, fmt.Errorf("control: a line of the trace: %w", err)
 	}
-	if e.Error != "" {
-		return Event{}, fmt.Errorf("control: %s", e.Error)
+	if e.Kind == "" && e.Lost == 0 {
+		if why := refusal(line); why != nil {
+			return Event{}, why
+		}
 	}
-	return e.Event, nil
+	return e, nil
 }
 
 // String returns the event as one line for people.

@@ -119,6 +119,10 @@ func PublishTx(b *[16]byte) {
 	atomic.StoreUint32((*uint32)(p), binary.NativeEndian.Uint32(le[:]))
 }
 
+// PublishRx stores the second word of a receive write-back, which holds DD, last
+// and atomically.
+func PublishRx(b *[16]byte, word uint64) { publish64(b, word) }
+
 // LegacyRxDone reports whether the legacy receive descriptor b has been
 // written back.
 func LegacyRxDone(b *[16]byte) bool { return load32(b, 12)&uint32(LegacyDD) != 0 }

@@ -21,16 +21,28 @@ const (
 
 func (r *ring) setBase(low, high uint32) {
 	r.base = dma.Addr(low&^(descriptorsAlign-1)) | dma.Addr(high)<<32
-	r.mem = nil
+	r.usable = false
 }
 
 func (r *ring) setBytes(n uint32) {
 	r.count = n & maxRingBytes / ixgbe.Size
-	r.mem = nil
+	r.usable = false
 }
 
 // restart is what enabling a queue does to its ring.
-func (r *ring) restart() { r.stopped, r.mem = false, nil }
+func (r *ring) restart() { r.stopped, r.usable = false, false }
+
+// setTail takes a doorbell. A tail beyond the ring is found out when the ring is
+// used.
+func (r *ring) setTail(v uint32) {
+	r.tail = v & 0xFFFF
+	r.usable = r.usable && r.tail < r.count
+}
+
+func (r *ring) setHead(v uint32) {
+	r.head = v & 0xFFFF
+	r.usable = false
+}
 
 func (d *Device) wroteTDBA(i int, _, _ uint32) {
 	d.tx.queues[i].setBase(d.reg.Get(atTDBAL(i)), d.reg.Get(atTDBAH(i)))
@@ -44,14 +56,14 @@ func (d *Device) readTDH(i int) uint32 { return d.tx.queues[i].head }
 // (8.2.3.9.8).
 func (d *Device) wroteTDH(i int, _, v uint32) {
 	if q := &d.tx.queues[i]; !q.enabled {
-		q.head = v & 0xFFFF
+		q.setHead(v)
 	}
 }
 
 // wroteTDT is the transmit doorbell: it schedules, Step works.
 func (d *Device) wroteTDT(i int, _, v uint32) {
 	q := &d.tx.queues[i]
-	q.tail = v & 0xFFFF
+	q.setTail(v)
 	if d.probe != nil {
 		d.observeDoorbell("TDT", i, v)
 	}
@@ -129,14 +141,14 @@ func (d *Device) readRDH(i int) uint32 { return d.rx.queues[i].head }
 
 func (d *Device) wroteRDH(i int, _, v uint32) {
 	if q := &d.rx.queues[i]; !q.enabled {
-		q.head = v & 0xFFFF
+		q.setHead(v)
 	}
 }
 
 // wroteRDT is the receive doorbell: descriptors up to the tail are the
 // adapter's.
 func (d *Device) wroteRDT(i int, _, v uint32) {
-	d.rx.queues[i].tail = v & 0xFFFF
+	d.rx.queues[i].setTail(v)
 	if d.probe != nil {
 		d.observeDoorbell("RDT", i, v)
 	}
@@ -156,9 +168,11 @@ func (d *Device) wroteRXDCTL(i int, old, v uint32) {
 	case !on && q.enabled:
 		q.disable()
 	}
+	q.tune()
 }
 
 func (q *rxQueue) disable() {
+	q.publish()
 	q.enabled = false
 }
 
@@ -169,6 +183,12 @@ func (d *Device) wroteSRRCTL(i int, _, v uint32) {
 	q.headerBytes = int(v>>8&0x3F) * 64
 	q.descType = uint8(v >> 25 & 7)
 	q.dropOn = v&(1<<28) != 0
+	q.tune()
+}
+
+// tune says whether takePlain may be tried for the queue.
+func (q *rxQueue) tune() {
+	q.simple = q.enabled && q.descType == descOneBuffer && q.maxBytes == 0
 }
 
 // wroteRXCTRL turns reception on and off (8.2.3.8.10).

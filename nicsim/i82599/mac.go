@@ -51,12 +51,13 @@ func (m *mac) init(d *Device) {
 
 // reset empties the receive packet buffer and forgets what software set.
 func (m *mac) reset() {
-	var out [rxBatchFrames]*nicsim.Frame
-	for m.held > 0 {
-		for _, f := range out[:m.take(out[:])] {
-			m.d.drop(f, nicsim.DropRxReset)
+	for ; m.held > 0; m.held-- {
+		m.d.drop(m.fifo[m.head], nicsim.DropRxReset)
+		if m.head++; m.head == len(m.fifo) {
+			m.head = 0
 		}
 	}
+	m.bytes = 0
 	m.flow.reset(m.d)
 	m.room = 512 << 10
 	m.maxBytes = defaultMaxBytes
@@ -93,10 +94,14 @@ func (m *mac) SetCarrier(up bool) {
 
 // Deliver puts frames that arrived into the receive packet buffer.
 func (m *mac) Deliver(frames []*nicsim.Frame) {
-	now := m.d.clock.Now()
+	now, open := m.d.clock.Now(), m.d.rx.enabled && m.d.linkUp()
+	at := m.head + m.held
+	if at >= len(m.fifo) {
+		at -= len(m.fifo)
+	}
 	for _, f := range frames {
 		f.At = now
-		if !m.d.linkUp() || !m.d.rx.enabled {
+		if !open {
 			m.d.drop(f, nicsim.DropRxDisabled)
 			continue
 		}
@@ -105,23 +110,23 @@ func (m *mac) Deliver(frames []*nicsim.Frame) {
 			m.d.drop(f, nicsim.DropRxBufferFull)
 			continue
 		}
-		at := m.head + m.held
-		if at >= len(m.fifo) {
-			at -= len(m.fifo)
-		}
 		m.fifo[at] = f
 		m.held++
 		m.bytes += len(f.Data)
+		if at++; at == len(m.fifo) {
+			at = 0
+		}
 	}
 	m.levelChanged()
 }
 
 // take moves up to len(out) frames out of the receive packet buffer.
-func (m *mac) take(out []*nicsim.Frame) int {
+func (m *mac) take(out []rxPacket) int {
 	n := min(len(out), m.held)
 	for i := range n {
-		out[i] = m.fifo[m.head]
-		m.bytes -= len(out[i].Data)
+		f := m.fifo[m.head]
+		out[i].f = f
+		m.bytes -= len(f.Data)
 		if m.head++; m.head == len(m.fifo) {
 			m.head = 0
 		}

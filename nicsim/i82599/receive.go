@@ -3,6 +3,7 @@ package i82599
 import (
 	"math/bits"
 
+	"nicsim.dev/descriptors/ixgbe"
 	"nicsim.dev/nicsim"
 	"nicsim.dev/offloads/checksum"
 	"nicsim.dev/offloads/parse"
@@ -17,7 +18,6 @@ type receiver struct {
 	enabled bool // RXCTRL.RXEN
 	filters filters
 	batch   rxBatch
-	take    [rxBatchFrames]*nicsim.Frame
 	raise   [numQueues / 64]uint64 // queues that wrote back in this turn
 }
 
@@ -31,13 +31,14 @@ type rxBatch struct {
 
 // rxPacket is what the stages find out about a frame.
 type rxPacket struct {
-	f      *nicsim.Frame
-	h      parse.Headers
-	c      rxClass
-	ip, l4 checksum.Verdict
-	drop   nicsim.Drop // why it goes no further
-	bad    bool        // damaged, but FCTRL.SBP asks for it
-	stamp  bool        // its time stamp was latched
+	f     *nicsim.Frame
+	h     parse.Headers
+	c     rxClass
+	sums  ixgbe.RxStatus // what checksums were verified, and how
+	drop  nicsim.Drop    // why it goes no further
+	odd   bool           // takePlain is not to try it
+	bad   bool           // damaged, but FCTRL.SBP asks for it
+	stamp bool           // its time stamp was latched
 
 	stripped bool // the inner tag was taken out
 	tag      uint16
@@ -59,14 +60,10 @@ func (d *Device) receive(budget int) int {
 	done := 0
 	for done < budget {
 		if b.next == b.n {
-			n := d.mac.take(d.rx.take[:])
-			if n == 0 {
+			b.next, b.n = 0, d.mac.take(b.p[:])
+			if b.n == 0 {
 				break
 			}
-			for i, f := range d.rx.take[:n] {
-				b.p[i].f = f
-			}
-			b.next, b.n = 0, n
 			d.receiveBatch(b)
 		}
 		n := d.deliver(b)
@@ -122,6 +119,7 @@ func (d *Device) parse(b *rxBatch) {
 	for i := range b.n {
 		if p := &b.p[i]; p.drop == nicsim.DropNone {
 			parse.Frame(&p.h, p.f.Data, d.mac.parseTPID)
+			p.odd = p.bad || d.probe != nil || p.h.Kind&parse.Tagged != 0
 		}
 	}
 }
@@ -135,22 +133,32 @@ func (d *Device) filter(b *rxBatch) {
 	}
 }
 
-// verifyChecksums checks what RXCSUM and the descriptor can report (7.1.11).
+// verifyChecksums checks what the descriptor can report (7.1.11).
 func (d *Device) verifyChecksums(b *rxBatch) {
 	for i := range b.n {
 		p := &b.p[i]
-		p.ip, p.l4 = checksum.NotChecked, checksum.NotChecked
+		p.sums = 0
 		if p.drop != nicsim.DropNone || p.h.Kind&(parse.IPv4|parse.IPv6) == 0 {
 			continue
 		}
 		if p.h.Kind&parse.IPv4 != 0 {
-			p.ip = checksum.IPv4Header(p.f.Data, &p.h)
+			p.sums = ipSums[checksum.IPv4Header(p.f.Data, &p.h)]
 		}
 		if p.h.Kind&(parse.TCP|parse.UDP|parse.SCTP) != 0 {
-			p.l4 = checksum.L4(p.f.Data, &p.h)
+			l4 := checksum.L4(p.f.Data, &p.h)
+			p.sums |= l4Sums[l4]
+			if p.h.Kind&parse.UDP != 0 && (l4 == checksum.Good || l4 == checksum.Bad) {
+				p.sums |= ixgbe.RxUDPCS
+			}
 		}
 	}
 }
+
+// What a descriptor says of each verdict.
+var (
+	ipSums = [...]ixgbe.RxStatus{checksum.Good: ixgbe.RxIPCS, checksum.Bad: ixgbe.RxIPCS | ixgbe.RxIPE, checksum.Absent: 0}
+	l4Sums = [...]ixgbe.RxStatus{checksum.Good: ixgbe.RxL4I, checksum.Bad: ixgbe.RxL4I | ixgbe.RxL4E, checksum.Absent: 0}
+)
 
 // classify chooses the queue (7.1.2).
 func (d *Device) classify(b *rxBatch) {
@@ -158,6 +166,9 @@ func (d *Device) classify(b *rxBatch) {
 		if p := &b.p[i]; p.drop == nicsim.DropNone {
 			d.rx.filters.classify(&p.c, p.f.Data, &p.h)
 			p.drop = p.c.drop
+			if p.f.Data[0]&1 != 0 {
+				p.c.status |= ixgbe.RxPIF
+			}
 		}
 	}
 }
@@ -173,8 +184,8 @@ func (d *Device) deliver(b *rxBatch) int {
 		}
 		if p.drop == nicsim.DropNone {
 			q := &d.rx.queues[p.c.queue&(numQueues-1)]
-			if q.accept(p) == wait {
-				return b.next - from
+			if !q.takePlain(p) && q.accept(p) == wait {
+				break
 			}
 		} else {
 			d.drop(p.f, p.drop)
@@ -188,7 +199,9 @@ func (d *Device) deliver(b *rxBatch) int {
 func (d *Device) raiseRx() {
 	for w, m := range d.rx.raise {
 		for ; m != 0; m &= m - 1 {
-			d.raiseQueue(nicsim.Rx, w*64+bits.TrailingZeros64(m))
+			q := w*64 + bits.TrailingZeros64(m)
+			d.rx.queues[q].publish()
+			d.raiseQueue(nicsim.Rx, q)
 		}
 		d.rx.raise[w] = 0
 	}

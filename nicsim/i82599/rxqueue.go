@@ -1,7 +1,11 @@
 package i82599
 
 import (
+	"encoding/binary"
+
+	"nicsim.dev/descriptors/ixgbe"
 	"nicsim.dev/nicsim"
+	"nicsim.dev/nicsim/dma"
 	"nicsim.dev/offloads/hdrsplit"
 )
 
@@ -27,6 +31,11 @@ type rxQueue struct {
 	strip       bool // RXDCTL.VME
 	maxBytes    int  // RXDCTL.RLPML, 0 when it is not enabled
 	split       hdrsplit.Types
+
+	simple bool // takePlain may be tried
+	// A batch of write-backs is published by its first, which is stored last.
+	unpublished *[16]byte
+	firstWord   uint64
 
 	packets, octets, dropped uint64
 	merged, mergedWire       uint64
@@ -59,4 +68,44 @@ func (q *rxQueue) accept(p *rxPacket) fate {
 	}
 	d.pool.Put(p.f)
 	return taken
+}
+
+// takePlain is accept for what most traffic is: an untagged good frame that fits
+// one buffer. It leaves everything else to accept.
+func (q *rxQueue) takePlain(p *rxPacket) bool {
+	d, n := q.d, len(p.f.Data)
+	if !q.simple || p.odd || n > q.packetBytes || !q.ready(d.fn.Memory) || q.head == q.tail {
+		return false
+	}
+	desc := q.at(q.head)
+	mem := d.fn.Memory.Bytes(dma.Addr(binary.LittleEndian.Uint64(desc[:])), n, dma.Write)
+	if mem == nil {
+		return false
+	}
+	copy(mem, p.f.Data)
+	d.pool.Put(p.f)
+	q.packets++
+	q.octets += uint64(n)
+	status := p.c.status | p.sums
+	q.checksums[sumClass(status)]++
+	binary.LittleEndian.PutUint64(desc[:], uint64(p.c.info)|uint64(p.c.param)<<32)
+	word := uint64(status|ixgbe.RxDD|ixgbe.RxEOP) | uint64(n)<<32
+	if q.unpublished == nil {
+		q.unpublished, q.firstWord = desc, word
+		d.rx.raise[q.index/64] |= 1 << (q.index % 64)
+	} else {
+		binary.LittleEndian.PutUint64(desc[8:], word)
+	}
+	if q.head++; q.head == q.count {
+		q.head = 0
+	}
+	return true
+}
+
+// publish makes the write-backs of a batch the driver's.
+func (q *rxQueue) publish() {
+	if q.unpublished != nil {
+		ixgbe.PublishRx(q.unpublished, q.firstWord)
+		q.unpublished = nil
+	}
 }

@@ -1,12 +1,9 @@
 package i82599
 
 import (
-	"encoding/binary"
-
 	"nicsim.dev/descriptors/ixgbe"
 	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/dma"
-	"nicsim.dev/offloads/checksum"
 	"nicsim.dev/offloads/hdrsplit"
 	"nicsim.dev/offloads/parse"
 )
@@ -29,7 +26,7 @@ type rxWrite struct {
 func (q *rxQueue) describe(w *rxWrite, p *rxPacket) {
 	w.h, w.id = &p.h, p.f.ID
 	w.info, w.param = p.c.info, p.c.param
-	w.status = p.c.status
+	w.status = p.c.status | p.sums
 	if p.h.Kind&parse.Tagged != 0 && q.strip {
 		q.stripTag(p)
 	}
@@ -39,24 +36,6 @@ func (q *rxQueue) describe(w *rxWrite, p *rxPacket) {
 	}
 	if p.h.Kind&parse.ExtendedVLAN != 0 {
 		w.status |= ixgbe.RxVEXT
-	}
-	switch p.ip {
-	case checksum.Good:
-		w.status |= ixgbe.RxIPCS
-	case checksum.Bad:
-		w.status |= ixgbe.RxIPCS | ixgbe.RxIPE
-	}
-	switch p.l4 {
-	case checksum.Good:
-		w.status |= ixgbe.RxL4I
-	case checksum.Bad:
-		w.status |= ixgbe.RxL4I | ixgbe.RxL4E
-	}
-	if p.h.Kind&parse.UDP != 0 && p.l4 != checksum.NotChecked && p.l4 != checksum.Absent {
-		w.status |= ixgbe.RxUDPCS
-	}
-	if p.f.Data[0]&1 != 0 {
-		w.status |= ixgbe.RxPIF
 	}
 	if p.bad {
 		w.status |= ixgbe.RxRXE
@@ -138,17 +117,7 @@ func (q *rxQueue) write(w *rxWrite, first []byte, more [][]byte) fate {
 	if uint32(need) > q.room() {
 		return q.starve(w, first)
 	}
-	if need == 1 && w.header == 0 && more == nil && q.descType == descOneBuffer && d.probe == nil {
-		// One frame, one buffer: what most traffic is.
-		desc := q.at(q.head)
-		if mem := d.fn.Memory.Bytes(dma.Addr(binary.LittleEndian.Uint64(desc[:])), total, dma.Write); mem != nil {
-			copy(mem, first)
-			q.countPacket(w, total)
-			ixgbe.AdvRxWB{Info: w.info, Param: w.param, Status: w.status | ixgbe.RxDD | ixgbe.RxEOP, RxData: ixgbe.RxData{PKTLEN: uint16(total), VLAN: w.tag}}.Publish(desc)
-			q.advance(1)
-			return taken
-		}
-	}
+	q.publish()
 	q.scatter(w, first, more, total, need)
 	return taken
 }
@@ -157,14 +126,25 @@ func (q *rxQueue) write(w *rxWrite, first []byte, more [][]byte) fate {
 func (q *rxQueue) countPacket(w *rxWrite, total int) {
 	q.packets++
 	q.octets += uint64(total)
+	q.checksums[sumClass(w.status)]++
+}
+
+// Classes of rxQueue.checksums.
+const (
+	sumNone = iota
+	sumBad
+	sumGood
+)
+
+// sumClass tells what a driver makes of the checksums of a packet.
+func sumClass(status ixgbe.RxStatus) int {
 	switch {
-	case w.status&(ixgbe.RxL4E|ixgbe.RxIPE) != 0:
-		q.checksums[1]++
-	case w.status&ixgbe.RxL4I != 0:
-		q.checksums[2]++
-	default:
-		q.checksums[0]++
+	case status&(ixgbe.RxL4E|ixgbe.RxIPE) != 0:
+		return sumBad
+	case status&ixgbe.RxL4I != 0:
+		return sumGood
 	}
+	return sumNone
 }
 
 // starve is what happens without enough descriptors (7.1.9): the frame waits

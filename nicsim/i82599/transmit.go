@@ -29,6 +29,7 @@ type txBatch struct {
 	n      int
 	frames [txBatchFrames]*nicsim.Frame
 	asks   [txBatchFrames]txAsk
+	some   txDo // what at least one frame asks for, of what takePlain does not do
 }
 
 // txAsk is what a packet's descriptors ask for.
@@ -52,6 +53,7 @@ const (
 	doVLAN
 	doFCS // append the frame check sequence; else the packet brings its own
 	doStamp
+	doCheck     // the MAC has to look at the frame: it may be too short
 	doSegmented // offloads are done, by the segmentation
 
 	doChecksums = doIPv4Checksum | doTCPChecksum | doUDPChecksum | doSCTPChecksum | doLegacyChecksum
@@ -99,7 +101,7 @@ func (d *Device) transmit(budget int) int {
 			break
 		}
 		b := &d.tx.batch
-		b.n, b.queue = 0, q.index
+		b.n, b.queue, b.some = 0, q.index, 0
 		n := q.fetch(b, room)
 		if b.n > 0 {
 			d.send(b)
@@ -126,12 +128,16 @@ func (d *Device) txRoom() int {
 
 func (b *txBatch) push(f *nicsim.Frame, ask txAsk) {
 	b.frames[b.n], b.asks[b.n] = f, ask
+	b.some |= ask.do | doCheck
 	b.n++
 }
 
 // insertChecksums fills in what non-segmented packets ask for (7.2.5). What
 // does not fit into the packet is left out, and counted.
 func (d *Device) insertChecksums(b *txBatch) {
+	if b.some&doChecksums == 0 {
+		return
+	}
 	for i := range b.n {
 		ask := &b.asks[i]
 		if ask.do&doChecksums == 0 || ask.do&doSegmented != 0 {
@@ -161,6 +167,9 @@ func (d *Device) insertChecksums(b *txBatch) {
 // insertTags inserts the VLAN tag, inside an outer tag in double VLAN mode
 // (7.4.3, 7.4.5).
 func (d *Device) insertTags(b *txBatch) {
+	if b.some&doVLAN == 0 {
+		return
+	}
 	for i := range b.n {
 		if b.asks[i].do&doVLAN == 0 {
 			continue
@@ -183,6 +192,9 @@ func (d *Device) insertTags(b *txBatch) {
 // padAndCheck does the MAC's share: padding (HLREG0.TXPADEN), the frame check
 // sequence that a packet may bring along, and frames that no MAC sends.
 func (d *Device) padAndCheck(b *txBatch) {
+	if b.some&doCheck == 0 {
+		return
+	}
 	kept := 0
 	for i := range b.n {
 		f, ask := b.frames[i], b.asks[i]
@@ -217,10 +229,6 @@ func (d *Device) toWire(b *txBatch) {
 		return
 	}
 	d.countTx(b)
-	now := d.clock.Now()
-	for _, f := range frames {
-		f.At = now
-	}
 	if d.probe != nil {
 		d.observeSent(b)
 	}

@@ -9,10 +9,10 @@ func (d *Device) Counters(yield func(nicsim.Counter)) {
 	put := func(name string, side nicsim.Side, queue int, v uint64) {
 		yield(nicsim.Counter{Name: name, Side: side, Queue: queue, Value: v})
 	}
-	put("rx-packets", nicsim.Rx, -1, d.stats.rxFrames)
-	put("rx-bytes", nicsim.Rx, -1, d.stats.rxOctets)
-	put("tx-packets", nicsim.Tx, -1, d.stats.txFrames)
-	put("tx-bytes", nicsim.Tx, -1, d.stats.txOctets)
+	put("rx-packets", nicsim.Rx, -1, d.stats.rxFrames.n)
+	put("rx-bytes", nicsim.Rx, -1, d.stats.rxOctets.n)
+	put("tx-packets", nicsim.Tx, -1, d.stats.txFrames.n)
+	put("tx-bytes", nicsim.Tx, -1, d.stats.txOctets.n)
 	for why, n := range d.drops {
 		if n == 0 || nicsim.Drop(why) == nicsim.DropNone {
 			continue

@@ -106,7 +106,7 @@ func (m *mac) Deliver(frames []*nicsim.Frame) {
 			continue
 		}
 		if m.bytes+len(f.Data) > m.room || m.held == len(m.fifo) {
-			m.d.stats.missed(f)
+			m.d.stats.missed[0].n++
 			m.d.drop(f, nicsim.DropRxBufferFull)
 			continue
 		}

@@ -46,7 +46,7 @@ type flowControl struct {
 	until   sim.Time
 	resumed sim.Event
 
-	xonTx, xoffTx, xonRx, xoffRx uint64
+	xonTx, xoffTx, xonRx, xoffRx tally
 }
 
 func (f *flowControl) reset(d *Device) {
@@ -69,9 +69,9 @@ func (d *Device) macControl(p *rxPacket) {
 	}
 	units := binary.BigEndian.Uint16(b[16:])
 	if units == 0 {
-		f.xonRx++
+		f.xonRx.n++
 	} else {
-		f.xoffRx++
+		f.xoffRx.n++
 	}
 	if f.obeys {
 		f.until = d.clock.Now() + sim.Time(units)*quantumTenths/10
@@ -92,13 +92,13 @@ func (m *mac) levelChanged() {
 	case !f.offSent && m.bytes >= f.high:
 		f.offSent = true
 		m.sendPause(f.timeUnits)
-		f.xoffTx++
+		f.xoffTx.n++
 		m.d.repeatPause()
 	case f.offSent && m.bytes <= f.low:
 		f.offSent = false
 		m.d.clock.Cancel(&f.again)
 		m.sendPause(0)
-		f.xonTx++
+		f.xonTx.n++
 	}
 }
 
@@ -112,7 +112,7 @@ func (d *Device) repeatPause() {
 func (d *Device) pauseAgain() {
 	if f := &d.mac.flow; f.offSent {
 		d.mac.sendPause(f.timeUnits)
-		f.xoffTx++
+		f.xoffTx.n++
 		d.repeatPause()
 	}
 }

@@ -22,7 +22,11 @@ func rxQueueReg(low uint32, i int) uint32 {
 	return low + 0xC000 + 0x40*uint32(i-64)
 }
 
-const atRAL0 = 0xA200
+const (
+	atRAL0  = 0xA200
+	atRQSMR = 0x2300
+	atTQSM  = 0x8600
+)
 
 func atRDBAL(i int) uint32  { return rxQueueReg(0x1000, i) }
 func atRDBAH(i int) uint32  { return rxQueueReg(0x1004, i) }

@@ -38,6 +38,7 @@ type rxQueue struct {
 	firstWord   uint64
 
 	packets, octets, dropped uint64
+	counted                  counted
 	merged, mergedWire       uint64
 	checksums                [3]uint64 // of packets: none, bad, unnecessary
 }

@@ -1,23 +1,38 @@
 package i82599
 
 import (
+	"math"
 	"math/bits"
 
 	"nicsim.dev/nicsim"
 )
 
+// tally counts for ever; registers show what came since they were last read.
+type tally struct{ n, shown uint64 }
+
 // statistics are the MAC's counters (8.2.3.23), which registers show and clear.
 type statistics struct {
-	txFrames, txOctets, txMulticast, txBroadcast uint64
-	rxFrames, rxOctets, rxMulticast, rxBroadcast uint64
-	rxTotalFrames, rxTotalOctets                 uint64 // good and bad
-	txSizes, rxSizes                             [sizeClasses]uint64
+	txFrames, txOctets, txMulticast, txBroadcast tally
+	rxFrames, rxOctets, rxMulticast, rxBroadcast tally
+	rxTotalFrames, rxTotalOctets                 tally // good and bad, of any address
+	txTotalFrames                                tally // pause frames included
+	unfilteredFrames, unfilteredOctets           tally // that passed the address filters
+	txSizes, rxSizes                             [sizeClasses]tally
 
-	crcErrors, undersize, fragments, oversize, jabber uint64
-	rxMissed                                          [8]uint64 // by packet buffer
+	crcErrors, undersize, fragments, oversize, jabber, checksumErrors tally
+	missed                                                            [8]tally // by packet buffer
+
+	// Of the 16 counters that queues are mapped to (RQSMR, TQSM).
+	rxQueuePackets, rxQueueOctets, rxQueueDrops [16]tally
+	txQueuePackets, txQueueOctets               [16]tally
+	dmaRxFrames, dmaRxOctets                    tally
+	dmaTxFrames, dmaTxOctets                    tally
 
 	txBadChecksumAsk uint64 // checksums asked for that do not fit the packet
 }
+
+// counted is what a queue has already added to the counter it is mapped to.
+type counted struct{ packets, octets, drops uint64 }
 
 // sizeClasses are the frame lengths that have a counter each: 64, 65 to 127,
 // 128 to 255, 256 to 511, 512 to 1023 and longer.
@@ -31,58 +46,141 @@ func sizeClass(n int) int {
 	return min(bits.Len(uint(n))-6, sizeClasses-1)
 }
 
+// countRx counts a frame that the MAC received.
 func (s *statistics) countRx(p *rxPacket) {
-	n := uint64(p.f.WireBytes())
-	s.rxTotalFrames++
-	s.rxTotalOctets += n
+	n := p.f.WireBytes()
+	s.rxTotalFrames.n++
+	s.rxTotalOctets.n += uint64(n)
 	if p.bad {
 		return
 	}
-	s.rxFrames++
-	s.rxOctets += n
-	s.rxSizes[sizeClass(int(n))]++
+	s.rxFrames.n++
+	s.rxOctets.n += uint64(n)
+	s.rxSizes[sizeClass(n)].n++
 	if p.f.Data[0]&1 != 0 {
-		s.countGroup(p.f.Data, &s.rxMulticast, &s.rxBroadcast)
+		group(p.f.Data, &s.rxMulticast, &s.rxBroadcast)
 	}
 }
 
-func (s *statistics) countGroup(b []byte, multicast, broadcast *uint64) {
+func group(b []byte, multicast, broadcast *tally) {
 	if b[0]&b[1]&b[2]&b[3]&b[4]&b[5] == 0xFF {
-		*broadcast++
+		broadcast.n++
 	} else {
-		*multicast++
+		multicast.n++
 	}
 }
 
+// countBad counts a frame that the MAC refuses.
 func (s *statistics) countBad(f *nicsim.Frame, why nicsim.Drop) {
 	fcs := f.Flags&nicsim.BadFCS != 0
 	switch {
 	case len(f.Data) < minFrameBytes && fcs:
-		s.fragments++
+		s.fragments.n++
 	case len(f.Data) < minFrameBytes:
-		s.undersize++
+		s.undersize.n++
 	case why == nicsim.DropRxTooLong:
-		s.oversize++
+		s.oversize.n++
 	case fcs && f.WireBytes() > defaultMaxBytes:
-		s.jabber++
+		s.jabber.n++
 	}
 	if fcs {
-		s.crcErrors++
+		s.crcErrors.n++
 	}
 }
-
-func (s *statistics) missed(*nicsim.Frame) { s.rxMissed[0]++ }
 
 // countTx counts the frames of a batch as sent.
 func (d *Device) countTx(b *txBatch) {
 	s := &d.stats
 	for _, f := range b.frames[:b.n] {
 		n := f.WireBytes()
-		s.txOctets += uint64(n)
-		s.txSizes[sizeClass(n)]++
+		s.txOctets.n += uint64(n)
+		s.txSizes[sizeClass(n)].n++
 		if f.Data[0]&1 != 0 {
-			s.countGroup(f.Data, &s.txMulticast, &s.txBroadcast)
+			group(f.Data, &s.txMulticast, &s.txBroadcast)
 		}
 	}
-	s.txFrames += uint64(b.n)
+	s.txFrames.n += uint64(b.n)
+	s.txTotalFrames.n += uint64(b.n)
+}
+
+// The registers of a tally. Counters of 32 bits stick at their greatest value
+// and clear when read. Those of 36 bits are two registers, of which the high
+// one, to be read last, clears both (8.2.3.23.27, 8.2.3.23.28).
+
+func show(of func(*Device, int) *tally) func(*Device, int) uint32 {
+	return func(d *Device, i int) uint32 {
+		t := of(d, i)
+		v := t.n - t.shown
+		t.shown = t.n
+		return uint32(min(v, math.MaxUint32))
+	}
+}
+
+func showLow(of func(*Device, int) *tally) func(*Device, int) uint32 {
+	return func(d *Device, i int) uint32 {
+		t := of(d, i)
+		return uint32(t.n - t.shown)
+	}
+}
+
+func showHigh(of func(*Device, int) *tally) func(*Device, int) uint32 {
+	return func(d *Device, i int) uint32 {
+		t := of(d, i)
+		v := t.n - t.shown
+		t.shown = t.n
+		return uint32(v>>32) & 0xF
+	}
+}
+
+// rxSize and txSize are the tallies of size class k.
+func rxSize(k int) func(*Device, int) *tally {
+	return func(d *Device, _ int) *tally { return &d.stats.rxSizes[k] }
+}
+
+func txSize(k int) func(*Device, int) *tally {
+	return func(d *Device, _ int) *tally { return &d.stats.txSizes[k] }
+}
+
+// gatherRx adds what the receive queues did to the counters that they are
+// mapped to, so that a queue costs nothing but its own counts.
+func (d *Device) gatherRx() {
+	s := &d.stats
+	for i := range d.rx.queues {
+		q := &d.rx.queues[i]
+		k := d.reg.Get(atRQSMR+uint32(i)&^3) >> (8 * (i & 3)) & 0xF
+		s.rxQueuePackets[k].n += q.packets - q.counted.packets
+		s.rxQueueOctets[k].n += q.octets - q.counted.octets
+		s.rxQueueDrops[k].n += q.dropped - q.counted.drops
+		s.dmaRxFrames.n += q.packets - q.counted.packets
+		s.dmaRxOctets.n += q.octets - q.counted.octets
+		q.counted = counted{q.packets, q.octets, q.dropped}
+	}
+}
+
+func (d *Device) gatherTx() {
+	s := &d.stats
+	for i := range d.tx.queues {
+		q := &d.tx.queues[i]
+		k := d.reg.Get(atTQSM+uint32(i)&^3) >> (8 * (i & 3)) & 0xF
+		s.txQueuePackets[k].n += q.packets - q.counted.packets
+		s.txQueueOctets[k].n += q.octets - q.counted.octets
+		s.dmaTxFrames.n += q.packets - q.counted.packets
+		s.dmaTxOctets.n += q.octets - q.counted.octets
+		q.counted = counted{q.packets, q.octets, 0}
+	}
+}
+
+// gathered is the tally of one of the 16 queue counters, up to date.
+func gatheredRx(of func(*statistics, int) *tally) func(*Device, int) *tally {
+	return func(d *Device, i int) *tally {
+		d.gatherRx()
+		return of(&d.stats, i)
+	}
+}
+
+func gatheredTx(of func(*statistics, int) *tally) func(*Device, int) *tally {
+	return func(d *Device, i int) *tally {
+		d.gatherTx()
+		return of(&d.stats, i)
+	}
 }

@@ -64,6 +64,7 @@ type txQueue struct {
 	raise    bool // a write-back asked for an interrupt
 
 	packets, octets uint64
+	counted         counted
 	checksums       uint64 // packets that asked for one
 
 	// Packets that asked for segmentation, and what was made of them.

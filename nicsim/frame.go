@@ -60,6 +60,16 @@ func (f *Frame) OwnFCS() {
 	f.Data = f.Data[:max(n, 0)]
 }
 
+// AppendFCS puts the frame check sequence behind Data: a wrong one for a damaged
+// frame.
+func (f *Frame) AppendFCS() {
+	sum := crc32.ChecksumIEEE(f.Data)
+	if f.Flags&BadFCS != 0 {
+		sum = ^sum
+	}
+	f.Data = binary.LittleEndian.AppendUint32(f.Data, sum)
+}
+
 // Pad lengthens Data to n bytes with zeros.
 func (f *Frame) Pad(n int) {
 	old := len(f.Data)

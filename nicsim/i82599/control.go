@@ -4,6 +4,7 @@ import (
 	"nicsim.dev/descriptors/ixgbe"
 	"nicsim.dev/nicsim/dma"
 	"nicsim.dev/nicsim/sim"
+	"nicsim.dev/offloads/hdrsplit"
 )
 
 // This file is what the queues' registers do when software writes them. Each
@@ -157,10 +158,6 @@ func (d *Device) wroteRDT(i int, _, v uint32) {
 func (d *Device) wroteRXDCTL(i int, old, v uint32) {
 	q := &d.rx.queues[i]
 	q.strip = v&rxVLANStrip != 0
-	q.maxBytes = 0
-	if v&(1<<15) != 0 { // RLPML_EN
-		q.maxBytes = int(v & 0x3FFF)
-	}
 	switch on := v&queueEnable != 0; {
 	case on && !q.enabled:
 		q.enabled = true
@@ -188,7 +185,7 @@ func (d *Device) wroteSRRCTL(i int, _, v uint32) {
 
 // tune says whether takePlain may be tried for the queue.
 func (q *rxQueue) tune() {
-	q.simple = q.enabled && q.descType == descOneBuffer && q.maxBytes == 0
+	q.simple = q.enabled && q.descType == descOneBuffer
 }
 
 // wroteRXCTRL turns reception on and off (8.2.3.8.10).
@@ -207,3 +204,9 @@ func (d *Device) wroteDTXTCPFLGL(_ int, _, v uint32) {
 }
 
 func (d *Device) wroteDTXTCPFLGH(_ int, _, v uint32) { d.tx.flags[2] = uint16(v & 0xFFF) }
+
+// wrotePSRTYPE takes the headers at which packets are split (8.2.3.7.4). A row
+// serves a pool; without virtualization that is queue i.
+func (d *Device) wrotePSRTYPE(i int, _, v uint32) {
+	d.rx.queues[i].split = hdrsplit.Types(v)
+}

@@ -3,5 +3,3 @@ package i82599
 func (d *Device) linkUp() bool { return d.mac.loopback || d.mac.carrier }
 
 func (d *Device) linkChanged() {}
-
-func (d *Device) masterEnabled() bool { return d.fn.BusMaster() }

@@ -35,6 +35,7 @@ type mac struct {
 	padTx    bool
 	storeBad bool // FCTRL.SBP
 	loopback bool
+	keepFCS  bool // HLREG0.RXCRCSTRP is clear: software gets the FCS too
 
 	flow flowControl
 
@@ -60,9 +61,8 @@ func (m *mac) reset() {
 	m.bytes = 0
 	m.flow.reset(m.d)
 	m.room = 512 << 10
-	m.maxBytes = defaultMaxBytes
-	m.padTx, m.storeBad, m.loopback, m.doubleVLAN = true, false, false, false
-	m.outerTPID, m.txTPID, m.parseTPID = etherVLAN, etherVLAN, 0
+	m.storeBad, m.txTPID = false, etherVLAN
+	m.d.configureMAC()
 }
 
 const etherVLAN = 0x8100

@@ -119,7 +119,7 @@ func (d *Device) parse(b *rxBatch) {
 	for i := range b.n {
 		if p := &b.p[i]; p.drop == nicsim.DropNone {
 			parse.Frame(&p.h, p.f.Data, d.mac.parseTPID)
-			p.odd = p.bad || d.probe != nil || p.h.Kind&parse.Tagged != 0
+			p.odd = p.bad || d.mac.keepFCS || d.probe != nil || p.h.Kind&parse.Tagged != 0
 		}
 	}
 }

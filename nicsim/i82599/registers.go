@@ -25,7 +25,14 @@ func rxQueueReg(low uint32, i int) uint32 {
 const (
 	atRAL0  = 0xA200
 	atRQSMR = 0x2300
-	atTQSM  = 0x8600
+
+	atCTRL    = 0x00000
+	atSTATUS  = 0x00008
+	atCTRLEXT = 0x00018
+	atHLREG0  = 0x04240
+	atMAXFRS  = 0x04268
+	atEXVET   = 0x05078
+	atTQSM    = 0x8600
 )
 
 func atRDBAL(i int) uint32  { return rxQueueReg(0x1000, i) }

@@ -12,12 +12,12 @@ var macRegs = []reg.Row[Device]{
 	{Name: "PCS1GANNP", Title: "PCS_1G AN Next Page Transmit", Off: 0x04220, Mask: 0xBFFF, Spec: "8.2.3.22.6"},
 	{Name: "PCS1GANLPNP", Title: "PCS_1G AN Link Partner Next Page", Off: 0x04224, Mode: reg.RO, Spec: "8.2.3.22.7"},
 	// HLREG0 resets to: append and strip CRC, pad, report length errors.
-	{Name: "HLREG0", Title: "MAC Core Control 0", Off: 0x04240, Mask: 0x18F38407, Reset: 0x0801040B, Spec: "8.2.3.22.8"},
+	{Name: "HLREG0", Title: "MAC Core Control 0", Off: 0x04240, Mask: 0x18F38407, Reset: 0x0801040B, Spec: "8.2.3.22.8", Wrote: (*Device).wroteHLREG0},
 	{Name: "HLREG1", Title: "MAC Core Status 1", Off: 0x04244, Mode: reg.RC, Spec: "8.2.3.22.9"},
 	{Name: "PAP", Title: "Pause and Pace", Off: 0x04248, Mask: 0x000F0000, Spec: "8.2.3.22.10"},
 	{Name: "MSCA", Title: "MDI Single Command and Address", Off: 0x0425C, Mask: 0x7FFFFFFF, Spec: "8.2.3.22.11"},
 	{Name: "MSRWD", Title: "MDI Single Read and Write Data", Off: 0x04260, Mask: 0xFFFF, Spec: "8.2.3.22.12"},
-	{Name: "MAXFRS", Title: "Max Frame Size", Off: 0x04268, Mask: 0xFFFF0000, Reset: 0x05EE0000, Spec: "8.2.3.22.13"},
+	{Name: "MAXFRS", Title: "Max Frame Size", Off: 0x04268, Mask: 0xFFFF0000, Reset: 0x05EE0000, Spec: "8.2.3.22.13", Wrote: (*Device).wroteMAXFRS},
 	{Name: "PCSS1", Title: "XGXS Status 1", Off: 0x04288, Mode: reg.RO, Spec: "8.2.3.22.14"},
 	{Name: "PCSS2", Title: "XGXS Status 2", Off: 0x0428C, Mode: reg.RO, Reset: 0x8000, Spec: "8.2.3.22.15"},
 	{Name: "XPCSS", Title: "10GBASE-X PCS Status", Off: 0x04290, Mode: reg.RO, Spec: "8.2.3.22.16"},
@@ -39,6 +39,6 @@ var macRegs = []reg.Row[Device]{
 	{Name: "FECS2", Title: "FEC Status 2", Off: 0x042EC, Mode: reg.RC, Spec: "8.2.3.22.31"},
 	{Name: "CoreCTL", Title: "Core Analog Configuration", Off: 0x14F00, Mask: 0x1FFFF, Spec: "8.2.3.22.32"},
 	{Name: "SMADARCTL", Title: "Core Common Configuration", Off: 0x14F10, Mask: 0x1FFFF, Spec: "8.2.3.22.33"},
-	{Name: "MFLCN", Title: "MAC Flow Control", Off: 0x04294, Mask: 0xF, Spec: "8.2.3.22.34"},
+	{Name: "MFLCN", Title: "MAC Flow Control", Off: 0x04294, Mask: 0xF, Spec: "8.2.3.22.34", Wrote: (*Device).wroteMFLCN},
 	{Name: "SGMIIC", Title: "SGMII Control", Off: 0x04314, Mask: 0x2FFFF, Spec: "8.2.3.22.35"},
 }

@@ -8,7 +8,7 @@ var receiveRegs = []reg.Row[Device]{
 	{Name: "FCTRL", Title: "Filter Control", Off: 0x05080, Mask: 0x702, Spec: "8.2.3.7.1"},
 	{Name: "VLNCTRL", Title: "VLAN Control", Off: 0x05088, Mask: 0x7000FFFF, Reset: 0x8100, Spec: "8.2.3.7.2"},
 	{Name: "MCSTCTRL", Title: "Multicast Control", Off: 0x05090, Mask: 0x7, Spec: "8.2.3.7.3"},
-	{Name: "PSRTYPE", Title: "Packet Split Receive Type", Off: 0x0EA00, N: 64, Mask: 0xE0001332, Spec: "8.2.3.7.4"},
+	{Name: "PSRTYPE", Title: "Packet Split Receive Type", Off: 0x0EA00, N: 64, Mask: 0xE0001332, Spec: "8.2.3.7.4", Wrote: (*Device).wrotePSRTYPE},
 	{Name: "PSRTYPE", Title: "Packet Split Receive Type", Off: 0x05480, N: 16, Alias: "PSRTYPE", Spec: "8.2.3.7.4"},
 	{Name: "RXCSUM", Title: "Receive Checksum Control", Off: 0x05000, Mask: 0x3000, Spec: "8.2.3.7.5"},
 	{Name: "RFCTL", Title: "Receive Filter Control", Off: 0x05008, Mask: 0x47E0, Spec: "8.2.3.7.6"},

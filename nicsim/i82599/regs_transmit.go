@@ -9,8 +9,8 @@ var transmitRegs = []reg.Row[Device]{
 	{Name: "DMATXCTL", Title: "DMA Tx Control", Off: 0x04A80, Mask: 0xFFFF0009, Reset: 0x81000000, Spec: "8.2.3.9.2", Wrote: (*Device).wroteDMATXCTL},
 	// The masks of a segmented packet's TCP flags: the first clears FIN and PSH,
 	// the middle ones CWR too, the last CWR.
-	{Name: "DTXTCPFLGL", Title: "DMA Tx TCP Flags Control Low", Off: 0x04A88, Mask: 0x0FFF0FFF, Reset: 0x0F760FF6, Spec: "8.2.3.9.3"},
-	{Name: "DTXTCPFLGH", Title: "DMA Tx TCP Flags Control High", Off: 0x04A8C, Mask: 0xFFF, Reset: 0xF7F, Spec: "8.2.3.9.4"},
+	{Name: "DTXTCPFLGL", Title: "DMA Tx TCP Flags Control Low", Off: 0x04A88, Mask: 0x0FFF0FFF, Reset: 0x0F760FF6, Spec: "8.2.3.9.3", Wrote: (*Device).wroteDTXTCPFLGL},
+	{Name: "DTXTCPFLGH", Title: "DMA Tx TCP Flags Control High", Off: 0x04A8C, Mask: 0xFFF, Reset: 0xF7F, Spec: "8.2.3.9.4", Wrote: (*Device).wroteDTXTCPFLGH},
 	{Name: "TDBAL", Title: "Transmit Descriptor Base Address Low", Off: 0x06000, Stride: 0x40, N: 128, Mask: 0xFFFFFF80, Spec: "8.2.3.9.5", Wrote: (*Device).wroteTDBA},
 	{Name: "TDBAH", Title: "Transmit Descriptor Base Address High", Off: 0x06004, Stride: 0x40, N: 128, Spec: "8.2.3.9.6", Wrote: (*Device).wroteTDBA},
 	{Name: "TDLEN", Title: "Transmit Descriptor Length", Off: 0x06008, Stride: 0x40, N: 128, Mask: 0xFFF80, Spec: "8.2.3.9.7", Wrote: (*Device).wroteTDLEN},

@@ -29,7 +29,6 @@ type rxQueue struct {
 	headerBytes int  // of a header buffer, SRRCTL.BSIZEHEADER
 	dropOn      bool // SRRCTL.Drop_En or the queue's bit elsewhere
 	strip       bool // RXDCTL.VME
-	maxBytes    int  // RXDCTL.RLPML, 0 when it is not enabled
 	split       hdrsplit.Types
 
 	simple bool // takePlain may be tried
@@ -58,9 +57,8 @@ func (q *rxQueue) accept(p *rxPacket) fate {
 		d.drop(p.f, nicsim.DropRxQueueDisabled)
 		return taken
 	}
-	if q.maxBytes != 0 && p.f.WireBytes() > q.maxBytes {
-		d.drop(p.f, nicsim.DropRxTooLong)
-		return taken
+	if d.mac.keepFCS {
+		p.f.AppendFCS()
 	}
 	w := rxWrite{frames: 1}
 	q.describe(&w, p)

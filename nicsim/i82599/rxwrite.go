@@ -63,34 +63,25 @@ func (q *rxQueue) stripTag(p *rxPacket) {
 	p.h.Shift(-vlanTagBytes)
 }
 
-// plan decides how many bytes go to the header buffer (7.1.10, table 7-14).
+// plan decides how many bytes go to the header buffer (7.1.10).
 func (q *rxQueue) plan(w *rxWrite, total int) {
-	if q.descType != descSplit && q.descType != descSplitAlways {
+	mode := hdrsplit.Split
+	switch q.descType {
+	case descSplit:
+	case descSplitAlways:
+		mode = hdrsplit.Always
+	default:
 		return
 	}
-	boundary, ok := hdrsplit.Boundary(w.h, q.split)
-	always := q.descType == descSplitAlways
-	switch {
-	case always && total <= q.headerBytes:
-		w.header = total
-		w.info |= ixgbe.HDRLEN(total)
-		if ok {
-			w.info |= ixgbe.RxSPH
-		}
-	case !ok:
-		if always {
-			w.header = q.headerBytes
-			w.info |= ixgbe.HDRLEN(q.headerBytes)
-		}
-	case boundary <= q.headerBytes:
-		w.header = boundary
-		w.info |= ixgbe.HDRLEN(boundary) | ixgbe.RxSPH
-	default:
-		w.info |= ixgbe.HDRLEN(boundary) | ixgbe.RxSPH
+	boundary, found := hdrsplit.Boundary(w.h, q.split)
+	place := hdrsplit.Place(mode, boundary, found, total, q.headerBytes)
+	w.header = place.HeaderBytes
+	w.info |= ixgbe.HDRLEN(place.HeaderLength)
+	if place.SPH {
+		w.info |= ixgbe.RxSPH
+	}
+	if place.HBO {
 		w.status |= ixgbe.RxHBO
-		if always {
-			w.header = q.headerBytes
-		}
 	}
 }
 

@@ -170,7 +170,19 @@ func (d *Device) gatherTx() {
 	}
 }
 
-// gathered is the tally of one of the 16 queue counters, up to date.
+// A new mapping counts from now on: what came before goes where it was mapped.
+
+func (d *Device) wroteRQSMR(i int, old, _ uint32) { d.remap(atRQSMR+4*uint32(i), old, d.gatherRx) }
+func (d *Device) wroteTQSM(i int, old, _ uint32)  { d.remap(atTQSM+4*uint32(i), old, d.gatherTx) }
+
+func (d *Device) remap(at, old uint32, gather func()) {
+	now := d.reg.Get(at)
+	d.reg.Set(at, old)
+	gather()
+	d.reg.Set(at, now)
+}
+
+// gatheredRx and gatheredTx are a tally of queues, of one of the 16 queue counters brought up to date.
 func gatheredRx(of func(*statistics, int) *tally) func(*Device, int) *tally {
 	return func(d *Device, i int) *tally {
 		d.gatherRx()

@@ -54,7 +54,18 @@ type Model struct {
 	Variants []uint16
 	// Registers prints the register table as Markdown.
 	Registers func() string
-	New       func(Config) (Device, error)
+	// Register returns the offset, in base address register 0, of instance i of
+	// the register that the datasheet calls name.
+	Register func(name string, i int) (off uint32, ok bool)
+	// DescriptorBytes is the length of a descriptor. Spell writes into b the one
+	// that words describe, Describe prints the one in b: kind is tx or rx as a
+	// driver posts it, with "-done" as the adapter writes it back, and possibly
+	// with the name of a format ahead.
+	DescriptorBytes int
+	Spell           func(b []byte, words []string) error
+	Describe        func(kind string, b []byte) (string, error)
+
+	New func(Config) (Device, error)
 	// NewDriver returns the model's Go driver for function fn, whose DMA space
 	// is memory.
 	NewDriver func(fn *pci.Function, memory *dma.Space, cfg driver.Config) (driver.Driver, error)

@@ -132,10 +132,15 @@ func (s RxStatus) String() string {
 	return strings.Join(parts, "|")
 }
 
+// txFlagNames name the bits of TxFlags from txFlagShift on.
+var txFlagNames = []string{"ILinkSec", "1588", "", "", "", "",
+	"EOP", "IFCS", "IC", "RS", "", "DEXT", "VLE", "TSE", "DD", "", "", "", "", "", "",
+	"CC", "IXSM", "TXSM", "IPSEC"}
+
+const txFlagShift = 18
+
 func (f TxFlags) String() string {
-	text := flags(uint64(f&^TxIDX(7))>>18, "ILinkSec", "1588", "", "", "", "",
-		"EOP", "IFCS", "IC", "RS", "", "DEXT", "VLE", "TSE", "DD", "", "", "", "", "", "",
-		"CC", "IXSM", "TXSM", "IPSEC")
+	text := flags(uint64(f&^TxIDX(7))>>txFlagShift, txFlagNames...)
 	if i := f.IDX(); i != 0 {
 		text += fmt.Sprintf("|IDX=%d", i)
 	}

@@ -1,6 +1,7 @@
 package i82599
 
 import (
+	"nicsim.dev/descriptors/ixgbe"
 	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/i82599/pmd"
 )
@@ -18,6 +19,14 @@ func init() {
 		Title:     "Intel 82599 10 GbE Controller",
 		Variants:  []uint16{deviceSFP, deviceKX4},
 		Registers: table.Markdown,
+		Register:  table.Lookup,
+
+		DescriptorBytes: ixgbe.Size,
+		Spell:           func(b []byte, words []string) error { return ixgbe.Spell((*[ixgbe.Size]byte)(b), words) },
+		Describe: func(kind string, b []byte) (string, error) {
+			return ixgbe.Describe(kind, (*[ixgbe.Size]byte)(b))
+		},
+
 		New:       New,
 		NewDriver: pmd.New,
 	})

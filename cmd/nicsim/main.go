@@ -1,0 +1,111 @@
+// Command nicsim runs a simulated network adapter: its scenarios, its
+// benchmarks, and bridges to the host. It holds flags only; what they do is in
+// package scenarios.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"nicsim.dev/scenarios"
+	"nicsim.dev/scenarios/report"
+)
+
+type cli struct {
+	Run     runCmd     `cmd:"" help:"Run scenarios: files, folders, or the bundled suite."`
+	Models  modelsCmd  `cmd:"" help:"List the hardware models, or print a model's register table as Markdown."`
+	Trace   traceCmd   `cmd:"" help:"Print what the driver of a running adapter does, one line each."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+type runCmd struct {
+	Verbose bool     `short:"v" help:"Print what each scenario does."`
+	Seed    uint64   `default:"${seed}" help:"Seed of all chance."`
+	Format  string   `default:"text" enum:"text,ktap,json,junit" help:"Format of the report: ${enum}."`
+	Capture string   `placeholder:"DIR" help:"Write a pcapng of each scenario into this folder."`
+	Require bool     `help:"Fail where a scenario would be skipped."`
+	Path    []string `arg:"" optional:"" help:"Scripts, folders of them, or names of the bundled suite."`
+}
+
+func (c *runCmd) Run(ctx context.Context) error {
+	totals, err := scenarios.RunFiles(ctx, c.Path, c.Format, scenarios.Options{
+		Seed: c.Seed, Verbose: c.Verbose, Require: c.Require, Capture: c.Capture,
+	}, os.Stdout, report.Style{Verbose: c.Verbose, Colour: scenarios.Colour(os.Stdout)})
+	if err == nil && totals.ExitCode() != report.ExitPass {
+		err = status(totals.ExitCode())
+	}
+	return err
+}
+
+type modelsCmd struct {
+	Model string `arg:"" optional:"" help:"The model whose registers to print."`
+}
+
+func (c *modelsCmd) Run() error { return scenarios.PrintModels(os.Stdout, c.Model) }
+
+type traceCmd struct {
+	Device string   `help:"Only this adapter."`
+	Kind   []string `help:"Only these kinds: read, write, doorbell, fetch, writeback, interrupt, packet, frame, note."`
+	Name   string   `help:"Only registers and descriptors of this name; * and ? match."`
+	Side   string   `enum:",tx,rx" default:"" help:"Only this direction: tx or rx."`
+	Queue  *int     `help:"Only this queue."`
+	Count  int      `short:"n" help:"End after so many lines."`
+	Target string   `arg:"" optional:"" help:"Process number, topology or socket, when several are running."`
+}
+
+func (c *traceCmd) Run(ctx context.Context) error {
+	return scenarios.Trace(ctx, os.Stdout, scenarios.TraceOptions{
+		Target: c.Target, Device: c.Device, Kinds: c.Kind, Name: c.Name, Side: c.Side, Queue: c.Queue, Lines: c.Count,
+	})
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	_, err := fmt.Println(scenarios.Version())
+	return err
+}
+
+// status is an exit code that is no error.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+func main() {
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("nicsim"),
+		kong.Description("A simulated network adapter that unmodified drivers program."),
+		kong.Vars{"seed": fmt.Sprint(scenarios.DefaultSeed)},
+	)
+	if err != nil {
+		panic(err) // the flags are a part of the program
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	kctx, err := parser.Parse(scenarios.GoFlags(os.Args[1:]))
+	if err != nil {
+		fail(err, report.ExitUsage)
+	}
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	if err := kctx.Run(); err != nil {
+		if s, ok := errors.AsType[status](err); ok {
+			os.Exit(int(s))
+		}
+		if _, ok := errors.AsType[*scenarios.UsageError](err); ok {
+			fail(err, report.ExitUsage)
+		}
+		fail(err, report.ExitFail)
+	}
+}
+
+func fail(err error, code int) {
+	fmt.Fprintln(os.Stderr, "nicsim:", err)
+	os.Exit(code)
+}

@@ -1,0 +1,154 @@
+package scenarios
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"nicsim.dev/nicsim"
+)
+
+var _ = vocabulary(
+	&command{
+		usage: "counter A NAME VALUE [q=N] [side=S]",
+		what:  "Checks a counter, which has the kernel's name or is drop- and a reason: summed over queues, or of one. VALUE may be >N.",
+		run:   runCounter,
+	},
+	&command{
+		usage: "counters A",
+		what:  "Prints every counter of A that is not zero.",
+		run:   runCounters,
+	},
+	&command{
+		usage: "interrupts A COUNT [vector=N]",
+		what:  "Checks how many interrupts A has raised since the last time this was asked. COUNT may be >N.",
+		run:   runInterrupts,
+	},
+)
+
+// totals sums an adapter's counters over its queues.
+func totals(a *Adapter, keep func(nicsim.Counter) bool) map[string]uint64 {
+	sums := map[string]uint64{}
+	a.Device.Counters(func(c nicsim.Counter) {
+		if keep(c) {
+			sums[c.Name] += c.Value
+		}
+	})
+	return sums
+}
+
+func all(nicsim.Counter) bool { return true }
+
+// account prints what counters are not zero.
+func (w *world) account(a *Adapter) string {
+	sums := totals(a, all)
+	var names []string
+	for n, v := range sums {
+		if v != 0 {
+			names = append(names, n)
+		}
+	}
+	sort.Strings(names)
+	var b strings.Builder
+	fmt.Fprintf(&b, "counters of %s:", a.Name)
+	for _, n := range names {
+		fmt.Fprintf(&b, " %s=%d", n, sums[n])
+	}
+	return b.String()
+}
+
+func runCounters(c *call) error {
+	a, err := c.adapter(c.args[0])
+	if err != nil {
+		return err
+	}
+	if err := c.settle(); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.ts.Stdout(), strings.ReplaceAll(c.account(a), " ", "\n  "))
+	return nil
+}
+
+func runCounter(c *call) error {
+	a, err := c.adapter(c.args[0])
+	if err != nil {
+		return err
+	}
+	if err := c.settle(); err != nil {
+		return err
+	}
+	queue, err := c.number("q", -1)
+	if err != nil {
+		return err
+	}
+	side := c.opts["side"]
+	if side != "" && side != "tx" && side != "rx" {
+		return c.wrong("side=%s: tx or rx was expected", side)
+	}
+	known := map[string]bool{}
+	for d := nicsim.DropNone + 1; d < nicsim.NumDrops; d++ {
+		known["drop-"+d.String()] = true
+	}
+	sums := totals(a, func(x nicsim.Counter) bool {
+		known[x.Name] = true
+		return (!c.has("q") || x.Queue == queue) && (side == "" || x.Side.String() == side)
+	})
+	name := c.args[1]
+	if !known[name] {
+		var names []string
+		for n := range known {
+			names = append(names, n)
+		}
+		sort.Strings(names)
+		return c.wrong("%s has no counter %q; it has: %s", a.Name, name, strings.Join(names, ", "))
+	}
+	ok, err := c.meets(sums[name], c.args[2])
+	if err == nil && !ok {
+		err = fmt.Errorf("%s of %s is %d, want %s\n%s", name, a.Name, sums[name], c.args[2], c.account(a))
+	}
+	return err
+}
+
+// meets says whether got is what a script wants: N, >N or <N.
+func (c *call) meets(got uint64, want string) (bool, error) {
+	digits := strings.TrimLeft(want, "<>")
+	n, err := parseUint(digits)
+	if err != nil {
+		return false, c.wrong("%q: N, >N or <N was expected", want)
+	}
+	switch strings.TrimSuffix(want, digits) {
+	case "":
+		return got == n, nil
+	case ">":
+		return got > n, nil
+	case "<":
+		return got < n, nil
+	}
+	return false, c.wrong("%q: N, >N or <N was expected", want)
+}
+
+func runInterrupts(c *call) error {
+	a, err := c.adapter(c.args[0])
+	if err != nil {
+		return err
+	}
+	if err := c.settle(); err != nil {
+		return err
+	}
+	vector, err := c.number("vector", -1)
+	if err != nil {
+		return err
+	}
+	var got uint64
+	for v, n := range a.probe.interrupts {
+		if vector < 0 || v == vector {
+			got += n - a.probe.seen[v]
+			a.probe.seen[v] = n
+		}
+	}
+	ok, err := c.meets(got, c.args[1])
+	if err == nil && !ok {
+		err = fmt.Errorf("%s raised %d interrupts, want %s", a.Name, got, c.args[1])
+	}
+	return err
+}

@@ -1,0 +1,83 @@
+package scenarios
+
+import (
+	"context"
+	"io"
+	"runtime"
+
+	"nicsim.dev/scenarios/report"
+)
+
+// DefaultSeed is the seed of a run that names none.
+const DefaultSeed = 1
+
+// Options is how scenarios are run.
+type Options struct {
+	Seed    uint64
+	Verbose bool
+	Require bool   // what would be skipped fails
+	Capture string // folder for one pcapng a scenario; empty for none
+	Workers int    // scenarios at a time; 0 means one a processor
+	Observe Observer
+}
+
+// Observer is told of adapters as scenarios make and drop them, on the goroutine
+// that owns them.
+type Observer interface {
+	Added(scenario string, a *Adapter)
+	Removed(scenario string, a *Adapter)
+}
+
+// Run runs scripts, several at a time, and reports them in order.
+func Run(ctx context.Context, scripts []Script, o Options, rep report.Reporter) report.Totals {
+	workers := o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	results := make([]chan report.Result, len(scripts))
+	for i := range results {
+		results[i] = make(chan report.Result, 1)
+	}
+	next := make(chan int)
+	for range workers {
+		go func() {
+			for i := range next {
+				results[i] <- try(scripts[i], o)
+			}
+		}()
+	}
+	go func() {
+		defer close(next)
+		for i := range scripts {
+			if ctx.Err() != nil {
+				results[i] <- report.Result{
+					Name: scripts[i].Name, Why: scripts[i].Why(), Status: report.Skip, Reason: "interrupted",
+				}
+				continue
+			}
+			next <- i
+		}
+	}()
+	rep.Plan(len(scripts))
+	var totals report.Totals
+	for i := range results {
+		r := <-results[i]
+		totals.Add(r.Status)
+		rep.Result(r)
+	}
+	return totals
+}
+
+// RunFiles does what "nicsim run" does with its arguments.
+func RunFiles(ctx context.Context, args []string, format string, o Options, out io.Writer, style report.Style) (report.Totals, error) {
+	rep, err := report.New(format, out, style)
+	if err != nil {
+		return report.Totals{}, &UsageError{err}
+	}
+	scripts, err := Load(args...)
+	if err != nil {
+		return report.Totals{}, &UsageError{err}
+	}
+	totals := Run(ctx, scripts, o, rep)
+	return totals, rep.Close(totals)
+}

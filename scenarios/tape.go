@@ -1,0 +1,224 @@
+package scenarios
+
+import (
+	"bytes"
+	"fmt"
+
+	"nicsim.dev/nicsim"
+	"nicsim.dev/nicsim/sim"
+	"nicsim.dev/scenarios/frame"
+)
+
+// tapeFrames bounds what a scripted wire remembers.
+const tapeFrames = 4096
+
+// minFrameBytes is what a sender pads frames to (IEEE 802.3 3.2.8), ahead of the
+// frame check sequence.
+const minFrameBytes = 60
+
+// tape is a wire whose other end is the script: it remembers what the adapter
+// sends until the script has looked at it, and carries what the script injects.
+type tape struct {
+	pool *nicsim.Pool
+	sent []taped
+	loop nicsim.Port // where frames come back to; nil for nowhere
+	back []*nicsim.Frame
+	lost int
+	full bool // takes nothing: the other end holds the line
+}
+
+type taped struct {
+	data []byte
+	at   sim.Time
+}
+
+func (t *tape) Room() int {
+	if t.full {
+		return 0
+	}
+	return 256
+}
+
+func (t *tape) Send(frames []*nicsim.Frame) {
+	for _, f := range frames {
+		switch {
+		case t.loop != nil:
+			t.back = append(t.back, f)
+			continue
+		case len(t.sent) < tapeFrames:
+			t.sent = append(t.sent, taped{bytes.Clone(f.Data), f.At})
+		default:
+			t.lost++
+		}
+		t.pool.Put(f)
+	}
+}
+
+// Step brings frames back on a looped wire.
+func (t *tape) Step(int) int {
+	n := len(t.back)
+	if n > 0 {
+		back := t.back
+		t.back = nil
+		t.loop.Deliver(back)
+	}
+	return n
+}
+
+var _ = vocabulary(
+	&command{
+		usage: "wire A",
+		what:  "Connects A to a wire of which the script is the other end: see inject and leaves.",
+		run:   runWire,
+	},
+	&command{
+		usage: "loopwire A",
+		what:  "Connects A to a wire on which all it sends comes back.",
+		run:   runWire,
+	},
+	&command{
+		usage: "inject A FRAME [badfcs] [runt] [times=N]",
+		what:  "Delivers a frame to A from its scripted wire, padded to 60 bytes unless it is to be a runt.",
+		run:   runInject,
+	},
+	&command{
+		usage: "leaves A FRAME [times=N]",
+		what:  "Checks the next frame that A put on its scripted wire. \"nothing\" in its place: there is none.",
+		run:   runLeaves,
+	},
+	&command{
+		usage: "hold A STATE",
+		what:  "on makes A's scripted wire take no frames, off lets it take them again.",
+		run:   runHold,
+	},
+)
+
+func runWire(c *call) error {
+	a, err := c.adapter(c.args[0])
+	if err != nil {
+		return err
+	}
+	if a.cable != nil || a.tape != nil {
+		return c.wrong("%s has a wire already", a.Name)
+	}
+	a.tape = &tape{pool: c.pool}
+	if c.usage == commands["loopwire"].usage {
+		a.tape.loop = a.Device.Port()
+	}
+	a.Device.Port().Attach(a.tape)
+	a.Device.Port().SetCarrier(true)
+	c.loop.Add(a.tape)
+	return nil
+}
+
+// scripted finds the adapter that the first argument names and makes sure that
+// its wire is the script's.
+func (c *call) scripted() (*Adapter, error) {
+	a, err := c.adapter(c.args[0])
+	if err == nil && (a.tape == nil || a.tape.loop != nil) {
+		err = c.wrong("%s has no scripted wire: \"wire %s\" was expected before", a.Name, a.Name)
+	}
+	return a, err
+}
+
+// scriptMAC is the address that a scripted wire sends from.
+const scriptMAC = "02:00:00:00:00:ff"
+
+func runInject(c *call) error {
+	a, err := c.scripted()
+	if err != nil {
+		return err
+	}
+	times, err := c.number("times", 1)
+	if err != nil {
+		return err
+	}
+	data, err := c.frame(c.args[1], scriptMAC, macText(a.mac))
+	if err != nil {
+		return err
+	}
+	if len(data) > nicsim.MaxFrameBytes {
+		return c.wrong("the frame has %d bytes; a wire carries at most %d", len(data), nicsim.MaxFrameBytes)
+	}
+	size := len(data)
+	if !c.has("runt") {
+		size = max(size, minFrameBytes)
+	}
+	for range times {
+		f := c.pool.Get(size)
+		clear(f.Data[copy(f.Data, data):])
+		f.At = c.clock.Now()
+		if c.has("badfcs") {
+			f.Flags |= nicsim.BadFCS
+		}
+		a.Device.Port().Deliver([]*nicsim.Frame{f})
+		if err := c.settle(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// frame makes the bytes of a frame from its text.
+func (c *call) frame(text, src, dst string) ([]byte, error) {
+	layers, err := frame.Parse(text, c.names())
+	if err != nil {
+		return nil, err
+	}
+	frame.Address(layers, src, dst)
+	return frame.Build(layers)
+}
+
+// nothing stands for the absence of a frame.
+const nothing = "nothing"
+
+func runLeaves(c *call) error {
+	a, err := c.scripted()
+	if err != nil {
+		return err
+	}
+	if c.args[1] == nothing {
+		if err := c.settle(); err != nil {
+			return err
+		}
+		if len(a.tape.sent) > 0 {
+			return fmt.Errorf("%s sent a frame: %s", a.Name, frame.Format(frame.Read(a.tape.sent[0].data)))
+		}
+		return nil
+	}
+	times, err := c.number("times", 1)
+	if err != nil {
+		return err
+	}
+	pattern, err := frame.Parse(c.args[1], c.names())
+	if err != nil {
+		return err
+	}
+	for i := range times {
+		ok, err := c.until(func() bool { return len(a.tape.sent) > 0 })
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("%s sent %d of the expected frames\n%s", a.Name, i, c.account(a))
+		}
+		data := a.tape.sent[0].data
+		a.tape.sent = a.tape.sent[1:]
+		if err := frame.Match(pattern, data); err != nil {
+			return fmt.Errorf("frame %d that left %s: %w", i+1, a.Name, err)
+		}
+	}
+	return nil
+}
+
+func runHold(c *call) error {
+	a, err := c.scripted()
+	if err != nil {
+		return err
+	}
+	if c.args[1] != "on" && c.args[1] != "off" {
+		return c.wrong("%q: on or off was expected", c.args[1])
+	}
+	a.tape.full = c.args[1] == "on"
+	return c.settle()
+}

@@ -12,13 +12,15 @@ type Filter struct {
 	At        Endpoint
 	Direction Flags // Inbound, Outbound, or zero for both
 	DropsOnly bool
+	Frames    *FrameFilter // nil for all
 }
 
 // Picks says whether a packet event is to be recorded.
 func (f *Filter) Picks(e *nicsim.Event) bool {
 	return f.At.Includes(endpointOf(e)) &&
 		(f.Direction == 0 || f.Direction == directionOf(e)) &&
-		(!f.DropsOnly || e.Drop != nicsim.DropNone)
+		(!f.DropsOnly || e.Drop != nicsim.DropNone) &&
+		(f.Frames == nil || f.Frames.Match(e.Data, e.More))
 }
 
 // TapConfig is what a Tap says about its interfaces.

@@ -79,6 +79,7 @@ type CaptureRequest struct {
 	Interface string `json:"interface,omitempty"`
 	Direction string `json:"direction,omitempty"` // "in" or "out"
 	DropsOnly bool   `json:"drops-only,omitempty"`
+	Frames    string `json:"frames,omitempty"` // a capture.FrameFilter
 }
 
 func (r *CaptureRequest) filter() (f capture.Filter, err error) {
@@ -92,6 +93,11 @@ func (r *CaptureRequest) filter() (f capture.Filter, err error) {
 		return f, fmt.Errorf(`expected the direction "in" or "out", found %q`, r.Direction)
 	}
 	f.DropsOnly = r.DropsOnly
+	if r.Frames != "" {
+		if f.Frames, err = capture.ParseFrameFilter(r.Frames); err != nil {
+			return f, err
+		}
+	}
 	f.At, err = capture.ParseEndpoint(r.Interface)
 	return f, err
 }

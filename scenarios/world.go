@@ -18,6 +18,7 @@ import (
 	"nicsim.dev/scenarios/frame"
 	"nicsim.dev/tapbridge/capture"
 	"nicsim.dev/tapbridge/live"
+	"nicsim.dev/tapbridge/netstack"
 	"nicsim.dev/tapbridge/pair"
 )
 
@@ -55,6 +56,8 @@ type Adapter struct {
 	Device nicsim.Device
 	Driver driver.Driver // nil until the script starts one
 
+	config driver.Config
+	stack  *netstack.Stack
 	fn     *pci.Function
 	mac    [6]byte
 	probe  *witness

@@ -70,7 +70,8 @@ func runCounters(c *call) error {
 	if err := c.settle(); err != nil {
 		return err
 	}
-	fmt.Fprintln(c.ts.Stdout(), strings.ReplaceAll(c.account(a), " ", "\n  "))
+	head, list, _ := strings.Cut(c.account(a), ": ")
+	fmt.Fprintf(c.ts.Stdout(), "%s:\n  %s\n", head, strings.ReplaceAll(list, " ", "\n  "))
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/sim"
+	"nicsim.dev/scenarios/need"
 )
 
 func TestEndpointNames(t *testing.T) {
@@ -177,7 +178,7 @@ func TestTapAllocatesNothingPerPacket(t *testing.T) {
 }
 
 func TestTsharkReadsATap(t *testing.T) {
-	need(t, "tshark")
+	need.Test(t, "tshark")
 	path := filepath.Join(t.TempDir(), "a.pcapng")
 	w, err := Create(path, Section{App: "nicsim"})
 	require.NoError(t, err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -44,25 +43,20 @@ func Colour(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
 }
 
-// Version is the version of this module, "(devel)" outside a release.
+// Version tells which build this is.
 func Version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "nicsim (unknown build)"
 	}
-	return "(devel)"
-}
-
-// Build tells which build this is.
-func Build() string {
-	words := []string{"nicsim", Version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				words = append(words, s.Value)
-			}
+	var text strings.Builder
+	text.WriteString("nicsim " + info.Main.Version + " " + info.GoVersion)
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			text.WriteString(" " + s.Value)
 		}
 	}
-	return strings.Join(words, " ")
+	return text.String()
 }
 
 // PrintModels lists the models, or prints the register table of one.

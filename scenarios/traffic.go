@@ -84,7 +84,7 @@ func runDriver(c *call) error {
 	if err != nil {
 		return err
 	}
-	a.Driver, a.config = d, cfg
+	a.Driver = d
 	_, err = c.until(d.LinkUp)
 	return err
 }

@@ -165,7 +165,9 @@ func (d *Device) classify(b *rxBatch) {
 	for i := range b.n {
 		if p := &b.p[i]; p.drop == nicsim.DropNone {
 			d.rx.filters.classify(&p.c, p.f.Data, &p.h)
-			p.drop = p.c.drop
+			if p.c.toDropQueue && !d.rx.queues[p.c.queue].enabled {
+				p.drop = nicsim.DropRxSteered
+			}
 			if p.f.Data[0]&1 != 0 {
 				p.c.status |= ixgbe.RxPIF
 			}
@@ -201,7 +203,7 @@ func (d *Device) raiseRx() {
 		for ; m != 0; m &= m - 1 {
 			q := w*64 + bits.TrailingZeros64(m)
 			d.rx.queues[q].publish()
-			d.interrupts.queue(nicsim.Rx, q)
+			d.raiseQueue(nicsim.Rx, q)
 		}
 		d.rx.raise[w] = 0
 	}

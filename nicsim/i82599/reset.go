@@ -20,8 +20,7 @@ func (d *Device) powerOn() {
 	d.reg.Reset(nil)
 	d.loadMAC()
 	d.resetQueues()
-	d.tcpTimer.reset(d)
-	d.interrupts.reset()
+	d.resetFilters()
 }
 
 // loadMAC puts the station address where the EEPROM's auto-load leaves it

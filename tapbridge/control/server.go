@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -249,27 +248,40 @@ func (s *Server) capture(conn net.Conn, in *bufio.Reader, req *CaptureRequest) e
 	if err != nil {
 		return err
 	}
-	if name := filter.At.Device; name != "" && !s.has(name) {
-		return fmt.Errorf("no adapter is named %q; there are %q", name, s.names())
+	l, err := s.list()
+	if err != nil {
+		return err
+	}
+	cfg := capture.TapConfig{Filter: filter, EpochNS: s.cfg.EpochNS}
+	if filter.At.Device != "" {
+		a := s.adapter(filter.At.Device)
+		if a == nil {
+			return fmt.Errorf("no adapter is named %q; there are %q", filter.At.Device, l.names())
+		}
+		cfg.Hardware, cfg.SpeedBPS = a.Model, a.SpeedBPS
 	}
 	q := newQueue(s.cfg.queueBytes)
-	section := capture.Section{App: s.cfg.App, Comments: []string{"topology " + s.cfg.Topology}}
-	tap := capture.NewTap(capture.NewLive(q, "client", section), capture.TapConfig{Filter: filter, EpochNS: s.cfg.EpochNS})
-	for _, a := range s.cfg.Adapters {
-		tap.Describe(a.Name, a.Model, a.SpeedBPS)
-	}
-	return s.stream(conn, in, q, &captor{tap: tap})
+	section := capture.Section{Hardware: "nicsim", App: s.cfg.App, Comments: []string{"topology " + s.cfg.Topology}}
+	s.stream(conn, in, q, &captor{tap: capture.NewTap(capture.NewLive(q, "client", section), cfg)})
+	return nil
 }
 
-func (s *Server) names() []string {
+func (l *Listing) names() []string {
 	var all []string
-	for _, a := range s.cfg.Adapters {
+	for _, a := range l.Adapters {
 		all = append(all, a.Name)
 	}
 	return all
 }
 
-func (s *Server) has(name string) bool { return slices.Contains(s.names(), name) }
+func (s *Server) adapter(name string) *Adapter {
+	for i := range s.cfg.Adapters {
+		if s.cfg.Adapters[i].Name == name {
+			return &s.cfg.Adapters[i]
+		}
+	}
+	return nil
+}
 
 func (s *Server) trace(conn net.Conn, in *bufio.Reader, f *TraceFilter) error {
 	if f == nil {
@@ -279,18 +291,18 @@ func (s *Server) trace(conn net.Conn, in *bufio.Reader, f *TraceFilter) error {
 	if err != nil {
 		return err
 	}
-	if f.Device != "" && !s.has(f.Device) {
-		return fmt.Errorf("no adapter is named %q; there are %q", f.Device, s.names())
+	if f.Device != "" && s.adapter(f.Device) == nil {
+		return fmt.Errorf("no adapter is named %q", f.Device)
 	}
 	q := newQueue(s.cfg.queueBytes)
-	return s.stream(conn, in, q, &tracer{pick: pick, out: q})
+	s.stream(conn, in, q, &tracer{pick: pick, out: q})
+	return nil
 }
 
-// stream sends what w puts into q until the client or the server ends. The
-// error is that the adapters have ended.
-func (s *Server) stream(conn net.Conn, in *bufio.Reader, q *queue, w watcher) error {
-	if err := s.watch(w); err != nil {
-		return err
+// stream sends what w puts into q until the client or the server ends.
+func (s *Server) stream(conn net.Conn, in *bufio.Reader, q *queue, w watcher) {
+	if s.watch(w) != nil {
+		return // the adapters have ended
 	}
 	defer s.unwatch(w)
 
@@ -317,18 +329,18 @@ func (s *Server) stream(conn net.Conn, in *bufio.Reader, q *queue, w watcher) er
 		select {
 		case <-q.ready:
 			if !send() {
-				return nil
+				return
 			}
 		case <-gone:
 			if s.ctx.Err() == nil {
-				return nil
+				return
 			}
 			w.stop()
 			if send() {
 				w.finish() // into an empty queue
 				send()
 			}
-			return nil
+			return
 		}
 	}
 }

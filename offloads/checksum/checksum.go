@@ -18,10 +18,27 @@ import (
 // Sum adds the bytes of b to initial, which was computed on an even number of
 // bytes.
 func Sum(b []byte, initial uint16) uint16 {
-	if len(b) > shortBytes {
+	acc := uint64(bits.ReverseBytes16(initial))
+	switch {
+	case len(b) <= shortBytes:
+		acc = short(b, acc)
+	case vector:
+		acc = sumVector(b, acc)
+	default:
 		return checksum.Checksum(b, initial)
 	}
-	return bits.ReverseBytes16(fold(short(b, uint64(bits.ReverseBytes16(initial)))))
+	return bits.ReverseBytes16(fold(acc))
+}
+
+// Copy copies src to dst, up to the shorter's length and without overlap, and
+// adds the bytes copied to initial.
+func Copy(dst, src []byte, initial uint16) uint16 {
+	n := min(len(dst), len(src))
+	if n <= shortBytes || !vector {
+		copy(dst, src)
+		return Sum(dst[:n], initial)
+	}
+	return bits.ReverseBytes16(fold(copyVector(dst[:n], src[:n], uint64(bits.ReverseBytes16(initial)))))
 }
 
 // Add adds two sums.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,9 +30,9 @@ type source struct {
 	text []byte
 }
 
-var sources = readSources()
-
-func readSources() []source {
+// sources reads the repository, inside the first test that asks, so that "go
+// test" knows which files the result depends on.
+var sources = sync.OnceValue(func() []source {
 	var all []source
 	fset := token.NewFileSet()
 	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
@@ -60,12 +61,12 @@ func readSources() []source {
 		panic(err)
 	}
 	return all
-}
+})
 
 // packages are the folders that hold Go files other than tests.
 func packages() []string {
 	seen := map[string]bool{}
-	for _, s := range sources {
+	for _, s := range sources() {
 		if !s.test {
 			seen[s.dir] = true
 		}
@@ -111,7 +112,7 @@ func below(dir, parent string) bool { return dir == parent || strings.HasPrefix(
 var testHelpers = []string{"scenarios/need"}
 
 func TestImportsPointOneWay(t *testing.T) {
-	for _, s := range sources {
+	for _, s := range sources() {
 		for _, imported := range s.imports() {
 			dir, ok := ours(imported)
 			if !ok || s.test && slices.Contains(testHelpers, dir) {
@@ -131,7 +132,7 @@ func TestImportsPointOneWay(t *testing.T) {
 // nicsim.Register.
 func models() []string {
 	var dirs []string
-	for _, s := range sources {
+	for _, s := range sources() {
 		if layerOf(s.dir) == layerOf("nicsim") && !s.test && bytes.Contains(s.text, []byte("nicsim.Register(")) {
 			dirs = append(dirs, s.dir)
 		}
@@ -142,7 +143,7 @@ func models() []string {
 func TestModelsAreReachedByRegistration(t *testing.T) {
 	require.NotEmpty(t, models())
 	listed := map[string]string{}
-	for _, s := range sources {
+	for _, s := range sources() {
 		for _, i := range s.file.Imports {
 			p, _ := strconv.Unquote(i.Path.Value)
 			dir, _ := ours(p)
@@ -184,7 +185,7 @@ var allowed = map[string][]string{
 const metrics = "scenarios/metrics"
 
 func TestThirdPartyPackagesStayInTheirLayer(t *testing.T) {
-	for _, s := range sources {
+	for _, s := range sources() {
 		if s.test || s.dir == "." {
 			continue
 		}
@@ -207,7 +208,7 @@ func TestThirdPartyPackagesStayInTheirLayer(t *testing.T) {
 var hostPackages = []string{"os", "os/exec", "syscall", "net", "time", "golang.org/x/sys"}
 
 func TestTheAdapterDoesNotTouchTheHost(t *testing.T) {
-	for _, s := range sources {
+	for _, s := range sources() {
 		if s.test || layerOf(s.dir) < layerOf("nicsim") {
 			continue
 		}
@@ -222,7 +223,7 @@ var section = regexp.MustCompile(`^\d+(\.\d+)+`)
 
 func TestRegistersCiteTheirSection(t *testing.T) {
 	rows := 0
-	for _, s := range sources {
+	for _, s := range sources() {
 		if s.test || layerOf(s.dir) != layerOf("nicsim") {
 			continue
 		}
@@ -255,7 +256,7 @@ func TestRegistersCiteTheirSection(t *testing.T) {
 
 func TestNothingIsLeftForLater(t *testing.T) {
 	later := regexp.MustCompile(`\b(TODO|FIXME|XXX|HACK)\b`)
-	for _, s := range sources {
+	for _, s := range sources() {
 		if s.path != "house_test.go" {
 			require.Empty(t, later.FindString(string(s.text)), s.path)
 		}
@@ -264,7 +265,7 @@ func TestNothingIsLeftForLater(t *testing.T) {
 
 func TestFilesHoldOneThought(t *testing.T) {
 	const lines = 700
-	for _, s := range sources {
+	for _, s := range sources() {
 		require.LessOrEqual(t, bytes.Count(s.text, []byte("\n")), lines, "%s is longer than %d lines", s.path, lines)
 	}
 }
@@ -283,7 +284,7 @@ func TestArchitectureNamesAnInvariantOfEachPackage(t *testing.T) {
 		described[string(text[p[2]:p[3]])] = string(text[p[1]:end])
 	}
 	for _, dir := range packages() {
-		require.Contains(t, described, dir, "ARCHITECTURE.md has no heading for package `%s`", dir)
+		require.NotEmpty(t, described[dir], "ARCHITECTURE.md has no heading for package `%s`", dir)
 		require.Equal(t, 1, strings.Count(described[dir], "**Invariant:**"), "ARCHITECTURE.md: `%s` has one **Invariant:** line", dir)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -43,20 +44,25 @@ func Colour(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
 }
 
-// Version tells which build this is.
+// Version is the version of this module, "(devel)" outside a release.
 func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "nicsim (unknown build)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
 	}
-	var text strings.Builder
-	text.WriteString("nicsim " + info.Main.Version + " " + info.GoVersion)
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			text.WriteString(" " + s.Value)
+	return "(devel)"
+}
+
+// Build tells which build this is.
+func Build() string {
+	words := []string{"nicsim", Version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				words = append(words, s.Value)
+			}
 		}
 	}
-	return text.String()
+	return strings.Join(words, " ")
 }
 
 // PrintModels lists the models, or prints the register table of one.

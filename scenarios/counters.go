@@ -11,7 +11,7 @@ import (
 var _ = vocabulary(
 	&command{
 		usage: "counter A NAME VALUE [q=N] [side=S]",
-		what:  "Checks a counter, which has the kernel's name or is drop- and a reason: summed over queues, or of one. VALUE may be >N.",
+		what:  "Checks a counter, which has the kernel's name or is drop- and a reason: of the whole adapter, or of a queue. VALUE may be >N.",
 		run:   runCounter,
 	},
 	&command{
@@ -26,11 +26,16 @@ var _ = vocabulary(
 	},
 )
 
-// totals sums an adapter's counters over its queues.
+// totals returns an adapter's counters: those of the whole adapter, or the sum
+// over its queues where it counts by queue only. keep picks.
 func totals(a *Adapter, keep func(nicsim.Counter) bool) map[string]uint64 {
-	sums := map[string]uint64{}
+	sums, whole := map[string]uint64{}, map[string]bool{}
 	a.Device.Counters(func(c nicsim.Counter) {
-		if keep(c) {
+		switch {
+		case !keep(c):
+		case c.Queue < 0:
+			sums[c.Name], whole[c.Name] = c.Value, true
+		case !whole[c.Name]:
 			sums[c.Name] += c.Value
 		}
 	})
@@ -65,7 +70,8 @@ func runCounters(c *call) error {
 	if err := c.settle(); err != nil {
 		return err
 	}
-	fmt.Fprintln(c.ts.Stdout(), strings.ReplaceAll(c.account(a), " ", "\n  "))
+	head, list, _ := strings.Cut(c.account(a), ": ")
+	fmt.Fprintf(c.ts.Stdout(), "%s:\n  %s\n", head, strings.ReplaceAll(list, " ", "\n  "))
 	return nil
 }
 

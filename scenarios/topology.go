@@ -9,7 +9,6 @@ import (
 	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/pci"
 	"nicsim.dev/scenarios/need"
-	"nicsim.dev/tapbridge/capture"
 	"nicsim.dev/tapbridge/pair"
 )
 
@@ -119,7 +118,8 @@ func runAdapter(c *call) error {
 		rings: map[ringKey]*rawRing{}, inbox: map[int][]received{},
 	}
 	if c.capture != nil {
-		a.probe.tap = capture.NewTap(c.capture, capture.TapConfig{Hardware: m.Title})
+		c.capture.Describe(name, m.Title, 0)
+		a.probe.tap = c.capture
 	}
 	dev.SetProbe(a.probe)
 	a.fn.SetInterrupter(sink{})
@@ -208,8 +208,8 @@ func runPair(c *call) error {
 	if err != nil {
 		return err
 	}
-	if a.probe.tap != nil {
-		p.SetProbe(a.probe.tap, a.Name, b.Name)
+	if c.capture != nil {
+		p.SetProbe(c.capture, a.Name, b.Name)
 	}
 	a.cable, a.side, a.peer = p, pair.AtoB, b
 	b.cable, b.side, b.peer = p, pair.BtoA, a

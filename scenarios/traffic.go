@@ -84,7 +84,7 @@ func runDriver(c *call) error {
 	if err != nil {
 		return err
 	}
-	a.Driver = d
+	a.Driver, a.config = d, cfg
 	_, err = c.until(d.LinkUp)
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"nicsim.dev/scenarios/frame"
 	"nicsim.dev/tapbridge/capture"
 	"nicsim.dev/tapbridge/live"
+	"nicsim.dev/tapbridge/netstack"
 	"nicsim.dev/tapbridge/pair"
 )
 
@@ -43,9 +44,10 @@ type world struct {
 	live    *live.Loop // nil on a virtual clock
 	order   []*Adapter
 	byName  map[string]*Adapter
-	capture *capture.Writer
+	capture *capture.Tap // of all adapters; nil if none is asked for
 	ends    []func()
 	skip    func(...any) // ends the script without a verdict
+	fail    func(...any) // ends the script as failed
 }
 
 // Adapter is an adapter in a scenario.
@@ -55,6 +57,8 @@ type Adapter struct {
 	Device nicsim.Device
 	Driver driver.Driver // nil until the script starts one
 
+	config driver.Config
+	stack  *netstack.Stack
 	fn     *pci.Function
 	mac    [6]byte
 	probe  *witness
@@ -69,7 +73,7 @@ type Adapter struct {
 
 // setUp prepares the run of a script.
 func setUp(env *testscript.Env, script Script, o Options) error {
-	w := &world{script: script, options: o, byName: map[string]*Adapter{}, pool: &nicsim.Pool{}, skip: env.T().Skip}
+	w := &world{script: script, options: o, byName: map[string]*Adapter{}, pool: &nicsim.Pool{}, skip: env.T().Skip, fail: env.T().Fatal}
 	w.useClock(sim.NewVirtual())
 	env.Values[worldKey{}] = w
 	env.Defer(w.close)
@@ -77,13 +81,17 @@ func setUp(env *testscript.Env, script Script, o Options) error {
 		return nil
 	}
 	name := strings.ReplaceAll(script.Name, "/", "-") + ".pcapng"
-	var err error
-	if err = os.MkdirAll(o.Capture, 0o755); err == nil {
-		w.capture, err = capture.Create(filepath.Join(o.Capture, name), capture.Section{
-			App: "nicsim", Comments: []string{script.Why(), replay(script, o)},
-		})
+	if err := os.MkdirAll(o.Capture, 0o755); err != nil {
+		return err
 	}
-	return err
+	file, err := capture.Create(filepath.Join(o.Capture, name), capture.Section{
+		App: "nicsim", Comments: []string{script.Why(), replay(script, o)},
+	})
+	if err != nil {
+		return err
+	}
+	w.capture = capture.NewTap(file, capture.TapConfig{})
+	return nil
 }
 
 func (w *world) useClock(c *sim.Clock) {
@@ -104,12 +112,11 @@ func (w *world) close() {
 		if a.Driver != nil {
 			a.Driver.Close()
 		}
-		if a.probe.tap != nil {
-			a.probe.tap.Close()
-		}
 	}
 	if w.capture != nil {
-		w.capture.Close()
+		if err := w.capture.Close(); err != nil {
+			w.fail(err)
+		}
 	}
 }
 

@@ -9,18 +9,21 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"nicsim.dev/scenarios"
 	"nicsim.dev/scenarios/report"
+	"nicsim.dev/tapbridge/capture/extcap"
 )
 
 type cli struct {
 	Run     runCmd     `cmd:"" help:"Run scenarios: files, folders, or the bundled suite."`
 	Models  modelsCmd  `cmd:"" help:"List the hardware models, or print a model's register table as Markdown."`
 	Trace   traceCmd   `cmd:"" help:"Print what the driver of a running adapter does, one line each."`
+	Extcap  extcapCmd  `cmd:"" help:"Be a capture source of Wireshark: what it asks of programs in its extcap folder."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -37,10 +40,10 @@ func (c *runCmd) Run(ctx context.Context) error {
 	totals, err := scenarios.RunFiles(ctx, c.Path, c.Format, scenarios.Options{
 		Seed: c.Seed, Verbose: c.Verbose, Require: c.Require, Capture: c.Capture,
 	}, os.Stdout, report.Style{Verbose: c.Verbose, Colour: scenarios.Colour(os.Stdout)})
-	if err == nil && totals.ExitCode() != report.ExitPass {
-		err = status(totals.ExitCode())
+	if err != nil {
+		return err
 	}
-	return err
+	return exited(totals.ExitCode())
 }
 
 type modelsCmd struct {
@@ -65,10 +68,18 @@ func (c *traceCmd) Run(ctx context.Context) error {
 	})
 }
 
+type extcapCmd struct {
+	Args []string `arg:"" optional:"" passthrough:"" help:"Wireshark's arguments."`
+}
+
+func (c *extcapCmd) Run(ctx context.Context) error {
+	return exited(extcap.Run(ctx, scenarios.Version(), c.Args, os.Stdout, os.Stderr))
+}
+
 type versionCmd struct{}
 
 func (versionCmd) Run() error {
-	_, err := fmt.Println(scenarios.Version())
+	_, err := fmt.Println(scenarios.Build())
 	return err
 }
 
@@ -76,6 +87,13 @@ func (versionCmd) Run() error {
 type status int
 
 func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+func exited(code int) error {
+	if code == report.ExitPass {
+		return nil
+	}
+	return status(code)
+}
 
 func main() {
 	var c cli
@@ -89,7 +107,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	kctx, err := parser.Parse(scenarios.GoFlags(os.Args[1:]))
+	args := scenarios.GoFlags(os.Args[1:])
+	if extcap.Wanted(args) && strings.HasPrefix(args[0], "-") { // run by Wireshark, from its folder
+		args = append([]string{"extcap"}, args...)
+	}
+	kctx, err := parser.Parse(args)
 	if err != nil {
 		fail(err, report.ExitUsage)
 	}

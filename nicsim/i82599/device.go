@@ -7,6 +7,7 @@ package i82599
 
 import (
 	"fmt"
+	"slices"
 
 	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/dma"
@@ -30,6 +31,9 @@ type Device struct {
 	probe nicsim.Probe
 	drops [nicsim.NumDrops]uint64
 
+	interrupts interrupts
+	tcpTimer   tcpTimer
+
 	mac   mac
 	stats statistics
 	tx    transmitter
@@ -46,7 +50,14 @@ func newDevice(cfg nicsim.Config) (*Device, error) {
 	if cfg.MAC[0]&1 != 0 {
 		return nil, fmt.Errorf("i82599: %s: %x is a multicast address; a port needs a unicast one", cfg.Name, cfg.MAC)
 	}
+	if cfg.Variant == 0 {
+		cfg.Variant = variants[0]
+	}
+	if !slices.Contains(variants, cfg.Variant) {
+		return nil, fmt.Errorf("i82599: %s: %#04x is none of the device numbers %#04x", cfg.Name, cfg.Variant, variants)
+	}
 	d := &Device{cfg: cfg, clock: cfg.Clock, pool: cfg.Pool}
+	d.tcpTimer.expired.Run = d.tcpTimerExpired
 	var err error
 	if d.fn, err = newFunction(d); err != nil {
 		return nil, err
@@ -54,6 +65,7 @@ func newDevice(cfg nicsim.Config) (*Device, error) {
 	d.fn.Memory = new(dma.Space)
 	d.fn.OnReset(func(pci.Cause) { d.powerOn() })
 	d.reg = reg.NewFile(table, d)
+	d.interrupts.init(d)
 	d.mac.init(d)
 	d.tx.init(d)
 	d.rx.init(d)

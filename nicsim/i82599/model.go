@@ -13,11 +13,13 @@ const (
 	deviceKX4 = 0x10F7
 )
 
+var variants = []uint16{deviceSFP, deviceKX4}
+
 func init() {
 	nicsim.Register(nicsim.Model{
 		Name:      "82599",
 		Title:     "Intel 82599 10 GbE Controller",
-		Variants:  []uint16{deviceSFP, deviceKX4},
+		Variants:  variants,
 		Registers: table.Markdown,
 		Register:  table.Lookup,
 

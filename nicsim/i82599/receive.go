@@ -203,7 +203,7 @@ func (d *Device) raiseRx() {
 		for ; m != 0; m &= m - 1 {
 			q := w*64 + bits.TrailingZeros64(m)
 			d.rx.queues[q].publish()
-			d.raiseQueue(nicsim.Rx, q)
+			d.interrupts.queue(nicsim.Rx, q)
 		}
 		d.rx.raise[w] = 0
 	}

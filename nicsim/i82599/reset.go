@@ -20,6 +20,8 @@ func (d *Device) powerOn() {
 	d.reg.Reset(nil)
 	d.loadMAC()
 	d.resetQueues()
+	d.tcpTimer.reset(d)
+	d.interrupts.reset()
 	d.resetFilters()
 }
 

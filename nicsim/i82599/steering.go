@@ -1,7 +1,5 @@
 package i82599
 
-import "encoding/binary"
-
 // This file is what the registers of the receive filters do. Each method is the
 // behaviour of the row of that name.
 
@@ -15,11 +13,9 @@ const (
 	atFDIRSKEY = 0xEE6C
 )
 
-// resetFilters puts the filters at what the registers say after a reset. Pair 0
-// of the receive addresses is the station address, from the EEPROM (6.2.5).
+// resetFilters puts the filters at what the registers say after a reset, the
+// station address loaded from the EEPROM included.
 func (d *Device) resetFilters() {
-	d.reg.Set(atRAL0, binary.LittleEndian.Uint32(d.cfg.MAC[:]))
-	d.reg.Set(atRAH0, uint32(binary.LittleEndian.Uint16(d.cfg.MAC[4:]))|rahAV)
 	f := &d.rx.filters
 	f.reset()
 	f.setRAL(0, d.reg.Get(atRAL0))
@@ -98,5 +94,9 @@ func (d *Device) readFDIRVLAN(int) uint32    { return d.rx.filters.stage[stageVL
 func (d *Device) readFDIRHASH(int) uint32    { return d.rx.filters.stage[stageHASH] }
 func (d *Device) readFDIRCMD(int) uint32     { return d.rx.filters.cmd }
 
-// wroteFDIRCMD executes a command.
-func (d *Device) wroteFDIRCMD(_ int, _, v uint32) { d.rx.filters.setFDIRCMD(v) }
+// wroteFDIRCMD executes a command, and interrupts when the table gets full.
+func (d *Device) wroteFDIRCMD(_ int, _, v uint32) {
+	if d.rx.filters.setFDIRCMD(v) {
+		d.interrupts.other(causeFlowDirector)
+	}
+}

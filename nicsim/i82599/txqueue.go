@@ -453,6 +453,6 @@ func storeHead(mem []byte, head uint32) {
 func (q *txQueue) report() {
 	if q.raise {
 		q.raise = false
-		q.d.raiseQueue(nicsim.Tx, q.index)
+		q.d.interrupts.queue(nicsim.Tx, q.index)
 	}
 }

@@ -215,8 +215,7 @@ func (f *Function) Raise(i int) {
 
 func (f *Function) send(i int) bool {
 	e := &f.msix.entries[i]
-	return f.master && f.irq != nil && e.control&entryMasked == 0 &&
-		f.space.get16(f.msix.at+msixControl)&msixMaskAll == 0 && f.irq.Message(i, e.addr, e.data)
+	return f.master && f.irq != nil && !f.vectorMasked(i) && f.irq.Message(i, e.addr, e.data)
 }
 
 func (f *Function) sendMSI() bool {
@@ -271,6 +270,19 @@ func (f *Function) MaskVector(i int, masked bool) {
 		f.msix.entries[i].control = entryMasked
 	}
 	f.Retry()
+}
+
+// ClearPending forgets that masked MSI-X vector i is pending. One that only waits
+// for room on the bus has been sent, as far as the model and its driver know, and
+// stays.
+func (f *Function) ClearPending(i int) {
+	if i >= 0 && i < len(f.msix.entries) && f.vectorMasked(i) {
+		f.msix.pending[i/64] &^= 1 << (i % 64)
+	}
+}
+
+func (f *Function) vectorMasked(i int) bool {
+	return f.msix.entries[i].control&entryMasked != 0 || f.space.get16(f.msix.at+msixControl)&msixMaskAll != 0
 }
 
 // SetLine says whether the function has an interrupt to signal by its pin. The

@@ -97,6 +97,21 @@ func TestTransportMasksVectors(t *testing.T) {
 	require.Len(t, irq.messages, 1)
 }
 
+func TestPendingVectorIsForgotten(t *testing.T) {
+	f, irq := messaging(t, 9)
+	f.Raise(63)
+	f.ClearPending(63)
+	f.ClearPending(64)
+	f.MaskVector(63, false)
+	require.Empty(t, irq.messages)
+	irq.room = 0
+	f.Raise(0)
+	f.ClearPending(0)
+	irq.room = 1
+	f.Retry()
+	require.Len(t, irq.messages, 1, "one that waits for the bus is not forgotten")
+}
+
 func TestSingleMessage(t *testing.T) {
 	f, _ := endpoint(t, false)
 	irq := &sink{room: 9}

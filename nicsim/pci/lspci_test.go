@@ -9,14 +9,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"nicsim.dev/scenarios/need"
 )
 
 // TestLspciUnderstands lets pciutils decode configuration space.
 func TestLspciUnderstands(t *testing.T) {
-	lspci, err := exec.LookPath("lspci")
-	if err != nil {
-		t.Skip("lspci is missing (Debian package pciutils)")
-	}
+	need.Test(t, "lspci")
 	f, _ := endpoint(t, false)
 	put32(f, 0x10, 0xFEB80000)
 	put32(f, 0x20, 0xFEB00000)
@@ -33,7 +32,7 @@ func TestLspciUnderstands(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "dump")
 	require.NoError(t, os.WriteFile(path, []byte(dump.String()), 0o600))
-	out, err := exec.Command(lspci, "-F", path, "-vvv", "-n").CombinedOutput()
+	out, err := exec.Command("lspci", "-F", path, "-vvv", "-n").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	text := strings.Join(strings.Fields(string(out)), " ")
 	for _, want := range []string{

@@ -23,18 +23,17 @@ func (f *Filter) Picks(e *nicsim.Event) bool {
 		(f.Frames == nil || f.Frames.Match(e.Data, e.More))
 }
 
-// TapConfig is what a Tap says about its interfaces.
+// TapConfig is what a Tap records.
 type TapConfig struct {
-	Filter   Filter
-	Hardware string // if_hardware
-	SpeedBPS uint64
+	Filter Filter
 	// EpochNS is added to each time: the Unix time at which a live clock began,
 	// zero for runs that are to be replayed byte for byte.
 	EpochNS int64
 }
 
-// Tap records what an adapter does with packets: a nicsim.Probe that writes
-// to a Writer, an interface per wire and queue, each from its first packet on.
+// Tap records what adapters do with packets: a nicsim.Probe that writes to a
+// Writer, an interface per wire and queue, each from its first packet on. All
+// adapters of a capture, and the wires between them, share one Tap.
 //
 // A frame that is dropped is recorded with a comment that says why, and counts
 // in its own DropCount; drops of which no bytes were shown are counted and
@@ -43,9 +42,16 @@ type Tap struct {
 	w     *Writer
 	cfg   TapConfig
 	known map[Endpoint]*tapped
+	about map[string]hardware // by adapter
 
 	packet   Packet   // reused
 	comments []string // of packet
+}
+
+// hardware is what an adapter's interfaces say of it.
+type hardware struct {
+	model    string
+	speedBPS uint64
 }
 
 // tapped is one interface of a Tap.
@@ -54,14 +60,19 @@ type tapped struct {
 	unseen map[nicsim.Drop]uint64 // drops without bytes since the last packet
 }
 
-// NewTap returns a Tap that writes to w. If the filter picks one interface
-// only, that interface is in the capture even if it sees no packet.
+// NewTap returns a Tap that writes to w, which from now on is the Tap's.
 func NewTap(w *Writer, cfg TapConfig) *Tap {
-	t := &Tap{w: w, cfg: cfg, known: map[Endpoint]*tapped{}}
-	if cfg.Filter.At.single() {
-		t.at(cfg.Filter.At)
+	return &Tap{w: w, cfg: cfg, known: map[Endpoint]*tapped{}, about: map[string]hardware{}}
+}
+
+// Describe says what an adapter is, ahead of its first packet. If the filter
+// picks one interface only and it is this adapter's, that is in the capture
+// even if it sees no packet.
+func (t *Tap) Describe(device, model string, speedBPS uint64) {
+	t.about[device] = hardware{model, speedBPS}
+	if at := t.cfg.Filter.At; at.single() && at.Device == device {
+		t.at(at)
 	}
-	return t
 }
 
 // Observe implements nicsim.Probe.
@@ -107,8 +118,8 @@ func (t *Tap) Observe(e *nicsim.Event) {
 	t.w.WritePacket(&t.packet)
 }
 
-// Close puts drops that no packet followed into the statistics and closes the
-// Writer.
+// Close puts drops that no packet followed into the statistics, closes the
+// Writer and returns its first error.
 func (t *Tap) Close() error {
 	for _, i := range t.known {
 		if len(i.unseen) > 0 {
@@ -124,8 +135,8 @@ func (t *Tap) at(e Endpoint) *tapped {
 		i = &tapped{iface: t.w.AddInterface(Interface{
 			Name:        e.String(),
 			Description: e.describe(),
-			Hardware:    t.cfg.Hardware,
-			SpeedBPS:    t.cfg.SpeedBPS,
+			Hardware:    t.about[e.Device].model,
+			SpeedBPS:    t.about[e.Device].speedBPS,
 		})}
 		t.known[e] = i
 	}

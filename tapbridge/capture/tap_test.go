@@ -10,6 +10,7 @@ import (
 
 	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/sim"
+	"nicsim.dev/scenarios/need"
 )
 
 func TestEndpointNames(t *testing.T) {
@@ -99,7 +100,9 @@ func TestTap(t *testing.T) {
 	}
 	record := func() []byte {
 		var out bytes.Buffer
-		tap := NewTap(NewWriter(&out, "test", Section{}), TapConfig{Hardware: "82599", SpeedBPS: 10e9, EpochNS: 1000})
+		tap := NewTap(NewWriter(&out, "test", Section{}), TapConfig{EpochNS: 1000})
+		tap.Describe("A", "82599", 10e9)
+		tap.Describe("B", "82599", 1e9)
 		for i := range events {
 			tap.Observe(&events[i])
 		}
@@ -115,7 +118,7 @@ func TestTap(t *testing.T) {
 	for _, i := range r.Interfaces() {
 		names = append(names, i.Name)
 		require.Equal(t, "82599", i.Hardware)
-		require.EqualValues(t, 10e9, i.SpeedBPS)
+		require.Equal(t, map[byte]uint64{'A': 10e9, 'B': 1e9}[i.Name[0]], i.SpeedBPS)
 	}
 	require.Equal(t, []string{"A tx queue 5", "A wire", "B wire", "B rx queue 3"}, names)
 
@@ -155,6 +158,10 @@ func TestTapOfOneQueue(t *testing.T) {
 	var out bytes.Buffer
 	at := Endpoint{Device: "A", Place: AtRxQueue, Queue: 3}
 	tap := NewTap(NewLive(&out, "client", Section{}), TapConfig{Filter: Filter{At: at}})
+	tap.Describe("B", "82599", 0)
+	head := out.Len()
+	tap.Describe("A", "82599", 0)
+	require.Greater(t, out.Len(), head, "it is there ahead of its first packet")
 	for q := range 5 {
 		tap.Observe(&nicsim.Event{Kind: nicsim.PacketQueue, Device: "A", Side: nicsim.Rx, Queue: q, At: sim.Time(q), Data: []byte{1}})
 	}
@@ -177,7 +184,7 @@ func TestTapAllocatesNothingPerPacket(t *testing.T) {
 }
 
 func TestTsharkReadsATap(t *testing.T) {
-	need(t, "tshark")
+	need.Test(t, "tshark")
 	path := filepath.Join(t.TempDir(), "a.pcapng")
 	w, err := Create(path, Section{App: "nicsim"})
 	require.NoError(t, err)

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -11,19 +10,9 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 	"github.com/stretchr/testify/require"
-)
 
-// need skips the test if a program is missing, by its name. NICSIM_REQUIRE=all
-// turns that into a failure.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("NICSIM_REQUIRE") == "all" {
-			t.Fatalf("%s is not installed", program)
-		}
-		t.Skipf("%s is not installed", program)
-	}
-}
+	"nicsim.dev/scenarios/need"
+)
 
 // tcpFrame builds a frame with gopacket.
 func tcpFrame(t *testing.T, seq uint32, payload []byte) []byte {
@@ -76,7 +65,7 @@ func tshark(t *testing.T, path string, fields ...string) []string {
 }
 
 func TestTsharkReadsEveryOption(t *testing.T) {
-	need(t, "tshark")
+	need.Test(t, "tshark", "capinfos")
 	path := filepath.Join(t.TempDir(), "a.pcapng")
 	w, err := Create(path, Section{Hardware: "Intel 82599 (nicsim)", OS: "linux", App: "nicsim", Comments: []string{"seed 7"}})
 	require.NoError(t, err)

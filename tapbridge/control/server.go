@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -248,40 +249,27 @@ func (s *Server) capture(conn net.Conn, in *bufio.Reader, req *CaptureRequest) e
 	if err != nil {
 		return err
 	}
-	l, err := s.list()
-	if err != nil {
-		return err
-	}
-	cfg := capture.TapConfig{Filter: filter, EpochNS: s.cfg.EpochNS}
-	if filter.At.Device != "" {
-		a := s.adapter(filter.At.Device)
-		if a == nil {
-			return fmt.Errorf("no adapter is named %q; there are %q", filter.At.Device, l.names())
-		}
-		cfg.Hardware, cfg.SpeedBPS = a.Model, a.SpeedBPS
+	if name := filter.At.Device; name != "" && !s.has(name) {
+		return fmt.Errorf("no adapter is named %q; there are %q", name, s.names())
 	}
 	q := newQueue(s.cfg.queueBytes)
-	section := capture.Section{Hardware: "nicsim", App: s.cfg.App, Comments: []string{"topology " + s.cfg.Topology}}
-	s.stream(conn, in, q, &captor{tap: capture.NewTap(capture.NewLive(q, "client", section), cfg)})
-	return nil
+	section := capture.Section{App: s.cfg.App, Comments: []string{"topology " + s.cfg.Topology}}
+	tap := capture.NewTap(capture.NewLive(q, "client", section), capture.TapConfig{Filter: filter, EpochNS: s.cfg.EpochNS})
+	for _, a := range s.cfg.Adapters {
+		tap.Describe(a.Name, a.Model, a.SpeedBPS)
+	}
+	return s.stream(conn, in, q, &captor{tap: tap})
 }
 
-func (l *Listing) names() []string {
+func (s *Server) names() []string {
 	var all []string
-	for _, a := range l.Adapters {
+	for _, a := range s.cfg.Adapters {
 		all = append(all, a.Name)
 	}
 	return all
 }
 
-func (s *Server) adapter(name string) *Adapter {
-	for i := range s.cfg.Adapters {
-		if s.cfg.Adapters[i].Name == name {
-			return &s.cfg.Adapters[i]
-		}
-	}
-	return nil
-}
+func (s *Server) has(name string) bool { return slices.Contains(s.names(), name) }
 
 func (s *Server) trace(conn net.Conn, in *bufio.Reader, f *TraceFilter) error {
 	if f == nil {
@@ -291,18 +279,18 @@ func (s *Server) trace(conn net.Conn, in *bufio.Reader, f *TraceFilter) error {
 	if err != nil {
 		return err
 	}
-	if f.Device != "" && s.adapter(f.Device) == nil {
-		return fmt.Errorf("no adapter is named %q", f.Device)
+	if f.Device != "" && !s.has(f.Device) {
+		return fmt.Errorf("no adapter is named %q; there are %q", f.Device, s.names())
 	}
 	q := newQueue(s.cfg.queueBytes)
-	s.stream(conn, in, q, &tracer{pick: pick, out: q})
-	return nil
+	return s.stream(conn, in, q, &tracer{pick: pick, out: q})
 }
 
-// stream sends what w puts into q until the client or the server ends.
-func (s *Server) stream(conn net.Conn, in *bufio.Reader, q *queue, w watcher) {
-	if s.watch(w) != nil {
-		return // the adapters have ended
+// stream sends what w puts into q until the client or the server ends. The
+// error is that the adapters have ended.
+func (s *Server) stream(conn net.Conn, in *bufio.Reader, q *queue, w watcher) error {
+	if err := s.watch(w); err != nil {
+		return err
 	}
 	defer s.unwatch(w)
 
@@ -329,18 +317,18 @@ func (s *Server) stream(conn net.Conn, in *bufio.Reader, q *queue, w watcher) {
 		select {
 		case <-q.ready:
 			if !send() {
-				return
+				return nil
 			}
 		case <-gone:
 			if s.ctx.Err() == nil {
-				return
+				return nil
 			}
 			w.stop()
 			if send() {
 				w.finish() // into an empty queue
 				send()
 			}
-			return
+			return nil
 		}
 	}
 }

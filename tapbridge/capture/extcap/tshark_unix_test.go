@@ -16,19 +16,8 @@ import (
 
 	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/sim"
+	"nicsim.dev/scenarios/need"
 )
-
-// need skips the test if a program is missing, by its name. NICSIM_REQUIRE=all
-// turns that into a failure.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("NICSIM_REQUIRE") == "all" {
-			t.Fatalf("%s is not installed", program)
-		}
-		t.Skipf("%s is not installed", program)
-	}
-}
 
 // asNobody runs the test once more as a user who may do nothing, because
 // Wireshark looks into no folder of the user's own if that is root.
@@ -56,7 +45,7 @@ func asNobody(t *testing.T) {
 
 // Wireshark's own program finds the queues and captures on one of them.
 func TestTshark(t *testing.T) {
-	need(t, "tshark")
+	need.Test(t, "tshark")
 	if os.Getuid() == 0 {
 		asNobody(t)
 		return

@@ -169,6 +169,7 @@ func (d *Device) wroteRXDCTL(i int, old, v uint32) {
 }
 
 func (q *rxQueue) disable() {
+	q.d.rx.rsc.discard(q)
 	q.publish()
 	q.enabled = false
 }
@@ -185,7 +186,7 @@ func (d *Device) wroteSRRCTL(i int, _, v uint32) {
 
 // tune says whether takePlain may be tried for the queue.
 func (q *rxQueue) tune() {
-	q.simple = q.enabled && q.descType == descOneBuffer
+	q.simple = q.enabled && q.descType == descOneBuffer && q.rscDescriptors == 0
 }
 
 // wroteRXCTRL turns reception on and off (8.2.3.8.10).
@@ -204,6 +205,18 @@ func (d *Device) wroteDTXTCPFLGL(_ int, _, v uint32) {
 }
 
 func (d *Device) wroteDTXTCPFLGH(_ int, _, v uint32) { d.tx.flags[2] = uint16(v & 0xFFF) }
+
+// wroteRSCCTL takes whether and how far the queue's packets are coalesced
+// (8.2.3.8.13).
+func (d *Device) wroteRSCCTL(i int, _, v uint32) {
+	q := &d.rx.queues[i]
+	d.rx.rsc.closeQueue(q)
+	q.rscDescriptors = 0
+	if v&1 != 0 {
+		q.rscDescriptors = [...]int{1, 4, 8, maxRSCDescriptors}[v>>2&3]
+	}
+	q.tune()
+}
 
 // wrotePSRTYPE takes the headers at which packets are split (8.2.3.7.4). A row
 // serves a pool; without virtualization that is queue i.

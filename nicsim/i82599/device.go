@@ -38,6 +38,8 @@ type Device struct {
 	stats statistics
 	tx    transmitter
 	rx    receiver
+
+	rscOff bool // RFCTL.RSC_DIS
 }
 
 // New returns an adapter as it is after power-on.

@@ -17,6 +17,7 @@ type receiver struct {
 	queues  [numQueues]rxQueue
 	enabled bool // RXCTRL.RXEN
 	filters filters
+	rsc     rsc
 	batch   rxBatch
 	raise   [numQueues / 64]uint64 // queues that wrote back in this turn
 }
@@ -40,6 +41,7 @@ type rxPacket struct {
 	bad   bool           // damaged, but FCTRL.SBP asks for it
 	stamp bool           // its time stamp was latched
 
+	seen     bool // by the probe
 	stripped bool // the inner tag was taken out
 	tag      uint16
 }
@@ -48,16 +50,17 @@ func (r *receiver) init(d *Device) {
 	for i := range r.queues {
 		r.queues[i].d, r.queues[i].index = d, i
 	}
+	r.rsc.init(d)
 }
 
 // receive moves frames from the packet buffer to the rings until the buffer is
 // empty, a queue blocks, or the budget is spent.
 func (d *Device) receive(budget int) int {
 	b := &d.rx.batch
-	if d.mac.held == 0 && b.next == b.n || !d.masterEnabled() {
+	if d.mac.held == 0 && b.next == b.n && d.rx.rsc.waiting == 0 || !d.masterEnabled() {
 		return 0
 	}
-	done := 0
+	done := d.rx.rsc.retry()
 	for done < budget {
 		if b.next == b.n {
 			b.next, b.n = 0, d.mac.take(b.p[:])
@@ -83,7 +86,8 @@ func (d *Device) receive(budget int) int {
 func (d *Device) checkMAC(b *rxBatch) {
 	for i := range b.n {
 		p := &b.p[i]
-		p.drop, p.bad, p.stamp, p.stripped = nicsim.DropNone, false, false, false
+		p.f.ID = 0 // the sender's; the receiver has its own
+		p.drop, p.bad, p.stamp, p.stripped, p.seen = nicsim.DropNone, false, false, false, false
 		n := len(p.f.Data)
 		limit := d.mac.maxBytes - fcsBytes
 		if n > limit && n <= limit+vlanTagBytes*d.mac.tagsIn(p.f.Data) {
@@ -181,9 +185,6 @@ func (d *Device) deliver(b *rxBatch) int {
 	from := b.next
 	for ; b.next < b.n; b.next++ {
 		p := &b.p[b.next]
-		if p.drop == nicsim.DropNone && d.probe != nil {
-			d.observeArrival(p)
-		}
 		if p.drop == nicsim.DropNone {
 			q := &d.rx.queues[p.c.queue&(numQueues-1)]
 			if !q.takePlain(p) && q.accept(p) == wait {

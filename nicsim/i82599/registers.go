@@ -29,6 +29,7 @@ const (
 	atCTRL    = 0x00000
 	atSTATUS  = 0x00008
 	atCTRLEXT = 0x00018
+	atGPIE    = 0x00898
 	atHLREG0  = 0x04240
 	atMAXFRS  = 0x04268
 	atEXVET   = 0x05078

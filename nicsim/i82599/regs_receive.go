@@ -11,7 +11,7 @@ var receiveRegs = []reg.Row[Device]{
 	{Name: "PSRTYPE", Title: "Packet Split Receive Type", Off: 0x0EA00, N: 64, Mask: 0xE0001332, Spec: "8.2.3.7.4", Wrote: (*Device).wrotePSRTYPE},
 	{Name: "PSRTYPE", Title: "Packet Split Receive Type", Off: 0x05480, N: 16, Alias: "PSRTYPE", Spec: "8.2.3.7.4"},
 	{Name: "RXCSUM", Title: "Receive Checksum Control", Off: 0x05000, Mask: 0x3000, Spec: "8.2.3.7.5", Wrote: (*Device).wroteRXCSUM},
-	{Name: "RFCTL", Title: "Receive Filter Control", Off: 0x05008, Mask: 0x47E0, Spec: "8.2.3.7.6"},
+	{Name: "RFCTL", Title: "Receive Filter Control", Off: 0x05008, Mask: 0x47E0, Spec: "8.2.3.7.6", Wrote: (*Device).wroteRFCTL},
 	{Name: "MTA", Title: "Multicast Table Array", Off: 0x05200, N: 128, Spec: "8.2.3.7.7", Wrote: (*Device).wroteMTA},
 	{Name: "RAL", Title: "Receive Address Low", Off: 0x0A200, Stride: 8, N: 128, Spec: "8.2.3.7.8", Wrote: (*Device).wroteRAL},
 	{Name: "RAL", Title: "Receive Address Low", Off: 0x05400, Stride: 8, N: 16, Alias: "RAL", Spec: "8.2.3.7.8"},

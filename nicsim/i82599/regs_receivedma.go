@@ -27,6 +27,6 @@ var receiveDMARegs = []reg.Row[Device]{
 	{Name: "RXCTRL", Title: "Receive Control", Off: 0x03000, Mask: 0x1, Spec: "8.2.3.8.10", Wrote: (*Device).wroteRXCTRL},
 	{Name: "RXMEMWRAP", Title: "Rx Packet Buffer Flush Detect", Off: 0x03190, Mode: reg.RO, Reset: 0x88888888, Spec: "8.2.3.8.11"},
 	{Name: "RSCDBU", Title: "RSC Data Buffer Control", Off: 0x03028, Mask: 0x80, Spec: "8.2.3.8.12"},
-	{Name: "RSCCTL", Title: "RSC Control", Off: 0x0102C, Stride: 0x40, N: 64, Mask: 0xD, Spec: "8.2.3.8.13"},
-	{Name: "RSCCTL", Title: "RSC Control", Off: 0x0D02C, Stride: 0x40, N: 64, First: 64, Mask: 0xD, Spec: "8.2.3.8.13"},
+	{Name: "RSCCTL", Title: "RSC Control", Off: 0x0102C, Stride: 0x40, N: 64, Mask: 0xD, Spec: "8.2.3.8.13", Wrote: (*Device).wroteRSCCTL},
+	{Name: "RSCCTL", Title: "RSC Control", Off: 0x0D02C, Stride: 0x40, N: 64, First: 64, Mask: 0xD, Spec: "8.2.3.8.13", Wrote: (*Device).wroteRSCCTL},
 }

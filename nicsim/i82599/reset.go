@@ -70,11 +70,13 @@ func (d *Device) resetQueues() {
 		q := &d.rx.queues[i]
 		q.disable()
 		q.ring = ring{}
+		q.rscDescriptors, q.split = 0, 0
 		q.packetBytes, q.headerBytes, q.descType, q.dropOn, q.strip = 2048, 256, 0, false, false
 	}
 	b := &d.rx.batch
 	for ; b.next < b.n; b.next++ {
 		d.drop(b.p[b.next].f, nicsim.DropRxReset)
 	}
+	d.rscOff = false
 	d.mac.reset()
 }

@@ -31,6 +31,8 @@ type rxQueue struct {
 	strip       bool // RXDCTL.VME
 	split       hdrsplit.Types
 
+	rscDescriptors int // that a coalesced packet may use; 0 while RSCCTL.RSCEN is clear
+
 	simple bool // takePlain may be tried
 	// A batch of write-backs is published by its first, which is stored last.
 	unpublished *[16]byte
@@ -60,12 +62,21 @@ func (q *rxQueue) accept(p *rxPacket) fate {
 	if d.mac.keepFCS {
 		p.f.AppendFCS()
 	}
+	if q.rscDescriptors > 0 {
+		return d.rx.rsc.accept(q, p)
+	}
+	return q.alone(p)
+}
+
+// alone takes a frame as a packet of its own.
+func (q *rxQueue) alone(p *rxPacket) fate {
+	q.d.observeArrival(p)
 	w := rxWrite{frames: 1}
 	q.describe(&w, p)
 	if q.write(&w, p.f.Data, nil) == wait {
 		return wait
 	}
-	d.pool.Put(p.f)
+	q.d.pool.Put(p.f)
 	return taken
 }
 

@@ -15,7 +15,8 @@ type rxWrite struct {
 	param  uint32
 	status ixgbe.RxStatus
 	tag    uint16
-	frames int // coalesced into the packet, at least 1
+	frames int                      // coalesced into the packet, at least 1
+	starts [maxRSCDescriptors]uint8 // how many of these start in each descriptor
 	id     uint64
 
 	header int // bytes for the header buffer
@@ -106,7 +107,7 @@ func (q *rxQueue) write(w *rxWrite, first []byte, more [][]byte) fate {
 		need = (body + q.packetBytes - 1) / q.packetBytes
 	}
 	if uint32(need) > q.room() {
-		return q.starve(w, first)
+		return q.starve(w, first, need)
 	}
 	q.publish()
 	q.scatter(w, first, more, total, need)
@@ -118,6 +119,10 @@ func (q *rxQueue) countPacket(w *rxWrite, total int) {
 	q.packets++
 	q.octets += uint64(total)
 	q.checksums[sumClass(w.status)]++
+	if w.frames > 1 {
+		q.merged++
+		q.mergedWire += uint64(w.frames)
+	}
 }
 
 // Classes of rxQueue.checksums.
@@ -139,9 +144,10 @@ func sumClass(status ixgbe.RxStatus) int {
 }
 
 // starve is what happens without enough descriptors (7.1.9): the frame waits
-// at the head of the packet buffer, or is dropped where drop enable is set.
-func (q *rxQueue) starve(w *rxWrite, first []byte) fate {
-	if !q.dropOn && q.count > 1 {
+// at the head of the packet buffer, or is dropped where
+// drop enable is set or the whole ring would not hold it.
+func (q *rxQueue) starve(w *rxWrite, first []byte, need int) fate {
+	if !q.dropOn && uint32(need) < q.count {
 		return wait
 	}
 	q.dropped++
@@ -176,9 +182,9 @@ func (q *rxQueue) scatter(w *rxWrite, first []byte, more [][]byte, total, need i
 		}
 		last := k == need-1
 		if k > 0 {
-			q.putBack(w, at, next, n, last, ok, false)
+			q.putBack(w, k, at, next, n, last, ok)
 		} else if last {
-			q.putBack(w, at, next, n, last, ok, true)
+			q.putBack(w, k, at, next, n, last, ok)
 		}
 		at = next
 	}
@@ -187,7 +193,7 @@ func (q *rxQueue) scatter(w *rxWrite, first []byte, more [][]byte, total, need i
 		if next == q.count {
 			next = 0
 		}
-		q.putBack(w, head, next, min(total-w.header, q.packetBytes), false, ok, true)
+		q.putBack(w, 0, head, next, min(total-w.header, q.packetBytes), false, ok)
 	}
 	if ok {
 		q.countPacket(w, total)
@@ -200,15 +206,14 @@ func (q *rxQueue) scatter(w *rxWrite, first []byte, more [][]byte, total, need i
 	q.advance(uint32(need))
 }
 
-// putBack writes descriptor at back. Without EOP its status holds the place of
-// the next one (NEXTP), as coalesced packets need it.
-func (q *rxQueue) putBack(w *rxWrite, at, next uint32, n int, last, ok, publish bool) {
+// putBack writes descriptor at back, the k-th of its packet. Without EOP its
+// status holds the place of the next one (NEXTP), as coalesced packets need it.
+func (q *rxQueue) putBack(w *rxWrite, k int, at, next uint32, n int, last, ok bool) {
 	wb := ixgbe.AdvRxWB{Status: ixgbe.RxDD, RxData: ixgbe.RxData{PKTLEN: uint16(n)}}
-	if at == q.head {
+	if k == 0 || last {
 		wb.Info = w.info
 	}
 	if last {
-		wb.Info |= w.info
 		wb.Param, wb.VLAN = w.param, w.tag
 		wb.Status |= w.status | ixgbe.RxEOP
 		if !ok {
@@ -217,17 +222,18 @@ func (q *rxQueue) putBack(w *rxWrite, at, next uint32, n int, last, ok, publish 
 	} else {
 		wb.Status |= ixgbe.RxNext(uint16(next))
 	}
-	if w.frames > 1 && at == q.head {
-		wb.Info |= ixgbe.RSCCNT(w.frames)
+	if w.frames > 1 {
+		// A driver adds up count less one: a packet's further descriptors count
+		// the frame that goes on in them too (7.1.6.2).
+		wb.Info |= ixgbe.RSCCNT(int(w.starts[k]) + min(k, 1))
 	}
 	desc := q.at(at)
-	if q.descType == descLegacy {
+	switch {
+	case q.descType == descLegacy:
 		legacyWB(wb).Publish(desc)
-		return
-	}
-	if publish {
+	case k == 0:
 		wb.Publish(desc)
-	} else {
+	default:
 		wb.Put(desc)
 	}
 }

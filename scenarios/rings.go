@@ -22,9 +22,9 @@ var _ = vocabulary(
 		run: runPost,
 	},
 	&command{
-		usage: "done A SIDE QUEUE ...",
+		usage: "done A SIDE QUEUE ... [at=N]",
 		what: "Checks the next descriptor that the adapter wrote back: FIELD=VALUE, or FIELD~FLAG for one flag of it and " +
-			"FIELD!FLAG for its absence. \"nothing\": it has not been written back.",
+			"FIELD!FLAG for its absence. \"nothing\": it has not been written back. With at, descriptor N whatever came before.",
 		run: runDone,
 	},
 )
@@ -116,7 +116,11 @@ func runDone(c *call) error {
 	if err != nil {
 		return err
 	}
-	b, err := r.descriptor(a, r.done)
+	index, err := c.number("at", r.done)
+	if err != nil || index < 0 {
+		return c.wrong("at: the number of a descriptor was expected")
+	}
+	b, err := r.descriptor(a, index)
 	if err != nil {
 		return err
 	}
@@ -130,17 +134,19 @@ func runDone(c *call) error {
 	}
 	if len(c.args) == 4 && c.args[3] == nothing {
 		if ok {
-			return fmt.Errorf("descriptor %d of %s %s queue %d was written back: %s", r.done, a.Name, k.side, k.queue, said)
+			return fmt.Errorf("descriptor %d of %s %s queue %d was written back: %s", index, a.Name, k.side, k.queue, said)
 		}
 		return nil
 	}
 	if !ok {
-		return fmt.Errorf("descriptor %d of %s %s queue %d was not written back\n%s", r.done, a.Name, k.side, k.queue, c.account(a))
+		return fmt.Errorf("descriptor %d of %s %s queue %d was not written back\n%s", index, a.Name, k.side, k.queue, c.account(a))
 	}
-	r.done++
+	if !c.has("at") {
+		r.done++
+	}
 	for _, want := range c.args[3:] {
 		if err := c.field(said, want); err != nil {
-			return fmt.Errorf("descriptor %d of %s %s queue %d: %w\n  it is: %s", r.done-1, a.Name, k.side, k.queue, err, said)
+			return fmt.Errorf("descriptor %d of %s %s queue %d: %w\n  it is: %s", index, a.Name, k.side, k.queue, err, said)
 		}
 	}
 	return nil

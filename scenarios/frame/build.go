@@ -117,6 +117,10 @@ func pseudo(proto uint8, src, dst []byte, n int) uint16 {
 // sum stores the Internet checksum of whole, which starts from initial, at
 // field; or what the layer asks for in its place.
 func sum(l Layer, whole, field []byte, initial uint16, zeroIsNone bool) {
+	if l.on("partial") {
+		binary.BigEndian.PutUint16(field, initial)
+		return
+	}
 	v := ^checksum.Checksum(whole, initial)
 	if v == 0 && zeroIsNone {
 		v = 0xFFFF

@@ -14,7 +14,7 @@ var ports = []field{
 }
 
 var tcpKind = &kind{
-	what: "TCP header (RFC 9293); opt is options in hexadecimal",
+	what: "TCP header (RFC 9293); opt is options in hexadecimal, partial leaves the checksum to an adapter",
 	fields: append(ports[:2:2],
 		field{key: "seq", bits: 32, def: "1"},
 		field{key: "ack", bits: 32, def: "1"},
@@ -23,6 +23,7 @@ var tcpKind = &kind{
 		field{key: "urg", bits: 16, def: "0"},
 		field{key: "opt", form: blob, def: ""},
 		field{key: "badcsum", form: flag, def: "0"},
+		field{key: "partial", form: flag, quiet: true},
 		field{key: "csum", form: hexa, bits: 16, quiet: true},
 	),
 	build: func(b *builder, l Layer, inner []byte) ([]byte, error) {
@@ -79,10 +80,11 @@ const (
 )
 
 var udpKind = &kind{
-	what: "UDP header (RFC 768); nocsum sends none",
+	what: "UDP header (RFC 768); nocsum sends no checksum, partial leaves it to an adapter",
 	fields: append(ports[:2:2],
 		field{key: "badcsum", form: flag, def: "0"},
 		field{key: "nocsum", form: flag, def: "0"},
+		field{key: "partial", form: flag, quiet: true},
 		field{key: "len", bits: 16, quiet: true},
 		field{key: "csum", form: hexa, bits: 16, quiet: true},
 	),

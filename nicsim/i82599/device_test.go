@@ -7,10 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"nicsim.dev/nicsim"
-	"nicsim.dev/nicsim/dma"
 	"nicsim.dev/nicsim/driver"
 	"nicsim.dev/nicsim/i82599/pmd"
 	"nicsim.dev/nicsim/sim"
+	"nicsim.dev/offloads/checksum"
+	"nicsim.dev/offloads/parse"
+	"nicsim.dev/offloads/refmodel/craft"
 )
 
 // cable joins two ports in tests of this package.
@@ -79,5 +81,48 @@ func TestFramesCrossTheWireUnchanged(t *testing.T) {
 		}
 		require.NoError(t, r.loop.Settle(1000))
 	}
-	_ = dma.Read
+
+}
+
+// TestSuperFramesAreSegmentedAndCoalesced sends what a stack with segmentation
+// offload sends and holds that the stream arrives whole, in right segments, and
+// that coalescing undoes it.
+func TestSuperFramesAreSegmentedAndCoalesced(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		for _, rsc := range []driver.Offloads{0, driver.RSC} {
+			r := newRig(t, driver.Config{Offloads: driver.TSO4 | driver.TSO6 | driver.TxChecksum | driver.RxChecksum | rsc})
+			super := craft.Packet{IPv6: v6, Proto: craft.TCP, SrcPort: 1, DstPort: 2, Seq: 0xFFFFF000, Flags: 0x18, Payload: craft.Payload(60000)}.Frame()
+			copy(super, []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1})
+			var h parse.Headers
+			parse.Frame(&h, super, 0)
+			pkt := driver.TxPacket{Pieces: [][]byte{super[:30], super[30:]}, NeedsChecksum: true, ChecksumStart: int(h.L4), ChecksumOffset: 16,
+				GSO: driver.TCPv4, GSOBytes: 1428, HeaderBytes: int(h.Payload)}
+			require.Equal(t, 1, r.drv[0].Transmit(0, []driver.TxPacket{pkt}))
+			packets, merged := r.received(t, 0)
+			var stream []byte
+			seq := uint32(0xFFFFF000)
+			segments := 0
+			for i, p := range packets {
+				var g parse.Headers
+				parse.Frame(&g, p, 0)
+				require.Equal(t, seq, binary.BigEndian.Uint32(p[g.L4+4:]))
+				if v6 == false {
+					require.Equal(t, checksum.Good, checksum.IPv4Header(p, &g))
+				}
+				if merged[i] == 1 {
+					require.Equal(t, checksum.Good, checksum.L4(p, &g))
+					require.Equal(t, i == len(packets)-1, p[g.L4+13]&8 != 0, "PSH is on the last only")
+				}
+				stream = append(stream, p[g.Payload:g.End]...)
+				seq += uint32(g.End - g.Payload)
+				segments += merged[i]
+			}
+			require.Equal(t, super[h.Payload:], stream)
+			require.Equal(t, (60000+1427)/1428, segments)
+			if rsc != 0 {
+				require.Less(t, len(packets), 5)
+			}
+			require.Zero(t, r.dev[1].rx.queues[0].checksums[sumBad])
+		}
+	}
 }

@@ -202,6 +202,9 @@ func (r *rsc) discard(q *rxQueue) {
 // GPIE.RSC_Delay, in units of 4 us.
 func (d *Device) rscHold(q *rxQueue) sim.Time {
 	delay := sim.Time(d.reg.Get(atGPIE)>>11&7+1) * 4 * sim.Microsecond
+	if v := d.interrupts.vector[nicsim.Rx][q.index]; v != noVector {
+		delay = max(delay, d.interrupts.moderators[v].interval())
+	}
 	return delay
 }
 

@@ -128,7 +128,7 @@ func TestFlags(t *testing.T) {
 		got = append(got, s[spec.L4+13])
 	}
 	const fin, psh, cwr = 1, 8, 0x80
-	require.Equal(t, []byte{0xFF &^ (fin | psh), 0xFF &^ (fin | psh), 0xFF &^ cwr}, got, "masks after reset")
+	require.Equal(t, []byte{0xFF &^ (fin | psh), 0xFF &^ (fin | psh | cwr), 0xFF &^ cwr}, got, "masks after reset")
 }
 
 func TestChecksumsLeftAlone(t *testing.T) {

@@ -26,11 +26,11 @@ type Spec struct {
 	FirstFlags, MiddleFlags, LastFlags uint16
 }
 
-// The masks after reset: FIN and PSH are left to the last segment, CWR to all
-// but the last.
+// The masks after reset: FIN and PSH are left to the last segment, CWR to the
+// first.
 const (
 	ResetFirstFlags  = 0xFF6
-	ResetMiddleFlags = 0xFF6
+	ResetMiddleFlags = 0xF76
 	ResetLastFlags   = 0xF7F
 )
 

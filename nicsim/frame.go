@@ -87,6 +87,14 @@ const poolDepth = 8192
 type Pool struct {
 	small, large []*Frame
 	colour       int
+	lastID       uint64
+}
+
+// NextID returns a packet's identity, for Frame.ID and Event.ID. It is not zero
+// and, since adapters that meet on a wire share a pool, no other packet has it.
+func (p *Pool) NextID() uint64 {
+	p.lastID++
+	return p.lastID
 }
 
 // Get returns a frame with n bytes of unspecified content, n being at most

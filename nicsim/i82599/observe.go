@@ -28,17 +28,16 @@ func (d *Device) observeSent(b *txBatch) {
 	}
 }
 
-// observeArrival shows a frame as it came from the wire, once, and gives it the
-// number by which its packet at the queue is found; a frame that joins others
-// has that of the first.
+// observeArrival shows a frame as it came from the wire, once. One that its
+// sender did not give an identity gets one, by which its packet at the queue is
+// found; frames that become one packet all have that of the first.
 func (d *Device) observeArrival(p *rxPacket) {
 	if d.probe == nil || p.seen {
 		return
 	}
 	p.seen = true
 	if p.f.ID == 0 {
-		d.tx.lastID++
-		p.f.ID = d.tx.lastID
+		p.f.ID = d.pool.NextID()
 	}
 	d.observe(&nicsim.Event{Kind: nicsim.PacketWire, Side: nicsim.Rx, Queue: int(p.c.queue), Data: p.f.Data, ID: p.f.ID, Flags: p.f.Flags})
 }

@@ -86,7 +86,6 @@ func (d *Device) receive(budget int) int {
 func (d *Device) checkMAC(b *rxBatch) {
 	for i := range b.n {
 		p := &b.p[i]
-		p.f.ID = 0 // the sender's; the receiver has its own
 		p.drop, p.bad, p.stamp, p.stripped, p.seen = nicsim.DropNone, false, false, false, false
 		n := len(p.f.Data)
 		limit := d.mac.maxBytes - fcsBytes

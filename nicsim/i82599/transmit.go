@@ -19,7 +19,6 @@ type transmitter struct {
 	next    int                    // where the round robin goes on
 	enabled bool                   // DMATXCTL.TE
 	flags   [3]uint16              // TCP flag masks: first, middle, last segment
-	lastID  uint64                 // of packets, for captures
 	batch   txBatch
 }
 

@@ -316,8 +316,7 @@ func (q *txQueue) finish(b *txBatch, f *nicsim.Frame) {
 		q.checksums++
 	}
 	if q.d.probe != nil {
-		q.d.tx.lastID++
-		f.ID = q.d.tx.lastID
+		f.ID = q.d.pool.NextID()
 		e := nicsim.Event{Kind: nicsim.PacketQueue, Side: nicsim.Tx, Queue: q.index, Data: f.Data, ID: f.ID}
 		if ask.do&doChecksums != 0 {
 			e.Checksum = nicsim.ChecksumNotReady

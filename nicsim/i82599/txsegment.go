@@ -43,8 +43,7 @@ func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
 	q.gsoBytes += uint64(q.bytes)
 	q.cutID = 0
 	if q.d.probe != nil {
-		q.d.tx.lastID++
-		q.cutID = q.d.tx.lastID
+		q.cutID = q.d.pool.NextID()
 		q.d.observe(&nicsim.Event{Kind: nicsim.PacketQueue, Side: nicsim.Tx, Queue: q.index, Data: q.pieces[0], More: q.pieces[1:],
 			ID: q.cutID, TSO: true, Checksum: nicsim.ChecksumNotReady})
 	}

@@ -427,8 +427,8 @@ func TestFields(t *testing.T) {
 			return
 		}
 		require.LessOrEqual(t, s.NumField(), 4, s)
-		for i := range s.NumField() {
-			check(s.Field(i).Type)
+		for field := range s.Fields() {
+			check(field.Type)
 		}
 	}
 	for _, d := range []any{LegacyRx{}, LegacyRxWB{}, AdvRx{}, AdvRxWB{}, LegacyTx{}, AdvContext{}, AdvData{}} {

@@ -453,7 +453,7 @@ SGMIIC 04314
 // register in the table that no driver names.
 func TestDriverAddresses(t *testing.T) {
 	named := map[string]bool{}
-	for _, line := range strings.Split(strings.TrimSpace(driverAddresses), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(driverAddresses), "\n") {
 		var (
 			name                     string
 			off, stride, first, last uint32

@@ -47,7 +47,6 @@ type txQueue struct {
 	old     bool // it came in legacy descriptors
 	fault   nicsim.Drop
 	firstAt int
-	stamp   bool
 
 	// The packet in segmentation.
 	cutter    *segment.Segmenter

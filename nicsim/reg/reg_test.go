@@ -7,7 +7,6 @@ import (
 )
 
 type dev struct {
-	f      *File[dev]
 	kicked []int
 }
 

@@ -119,7 +119,7 @@ func TestFrameFilter(t *testing.T) {
 		require.NoError(t, err, filter)
 		picked := func(pick func(b []byte) bool) string {
 			var names []string
-			for _, name := range strings.Fields("arp frag ping qinq runt tcp4 tcp6 udp4 vlan") {
+			for name := range strings.FieldsSeq("arp frag ping qinq runt tcp4 tcp6 udp4 vlan") {
 				if pick(frames[name]) {
 					names = append(names, name)
 				}

@@ -438,7 +438,7 @@ func TestGarbage(t *testing.T) {
 
 func FuzzRequest(f *testing.F) {
 	for _, cmd := range []string{"list", "counters", "capture", "trace"} {
-		f.Add([]byte(fmt.Sprintf(`{"cmd":%q,"interface":"A rx queue 3","filter":{"kinds":["read"],"queue":1}}`, cmd)))
+		f.Add(fmt.Appendf(nil, `{"cmd":%q,"interface":"A rx queue 3","filter":{"kinds":["read"],"queue":1}}`, cmd))
 	}
 	o := &owner{}
 	s := &Server{cfg: Config{

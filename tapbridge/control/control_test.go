@@ -484,19 +484,24 @@ func (r *recorder) Observe(e *nicsim.Event) { r.events = append(r.events, *e) }
 
 func TestTheProbeThatWasThereStays(t *testing.T) {
 	var first recorder
-	o, s := serve(t, func(c *Config) { c.Probe = &first })
+	var wire nicsim.Probe // the adapters' goroutine's
+	o, s := serve(t, func(c *Config) {
+		c.Probe = &first
+		c.Wires = func(p nicsim.Probe) { wire = p }
+	})
 	c := dial(t, s)
 	require.NoError(t, c.send(request{Cmd: "trace"}))
 	require.Eventually(t, func() bool { return len(*s.watchers.Load()) == 1 }, 5*time.Second, time.Millisecond)
 	o.emit(t, packet(0, 1))
+	require.NoError(t, o.do(func() { wire.Observe(&nicsim.Event{}) }))
 	require.NoError(t, c.Close())
 	require.Eventually(t, func() bool {
 		var same bool
-		require.NoError(t, o.do(func() { same = o.probe == nicsim.Probe(&first) }))
+		require.NoError(t, o.do(func() { same = o.probe == nicsim.Probe(&first) && wire == o.probe }))
 		return same
 	}, 5*time.Second, time.Millisecond)
 	o.emit(t, packet(0, 2))
-	require.Len(t, first.events, 2)
+	require.Len(t, first.events, 3)
 }
 
 func TestObservingAllocatesNothing(t *testing.T) {

@@ -39,6 +39,9 @@ type Config struct {
 	Do func(func()) error
 	// Probe is what the adapters have besides the clients; it may be nil.
 	Probe nicsim.Probe
+	// Wires, unless nil, gives the wires between adapters a probe too, which
+	// sees what they lose. It runs on the adapters' goroutine.
+	Wires func(nicsim.Probe)
 	// App is who made captures, such as "nicsim 1.2 tap".
 	App string
 	// EpochNS is the Unix time at which the adapters' clock began.
@@ -371,6 +374,9 @@ func (s *Server) setProbe(p nicsim.Probe) error {
 	return s.cfg.Do(func() {
 		for _, a := range s.cfg.Adapters {
 			a.Device.SetProbe(p)
+		}
+		if s.cfg.Wires != nil {
+			s.cfg.Wires(p)
 		}
 	})
 }

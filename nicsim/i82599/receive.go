@@ -94,8 +94,8 @@ func (d *Device) checkMAC(b *rxBatch) {
 		}
 		switch {
 		case n >= minFrameBytes && n <= limit && p.f.Flags == 0:
-			if be16(p.f.Data[12:]) == macControl {
-				d.macControl(p)
+			if t := be16(p.f.Data[12:]); t <= maxLengthField || t == macControl {
+				d.checkLength(p, int(t))
 			}
 		case p.f.Flags&nicsim.BadFCS != 0:
 			d.refuse(p, nicsim.DropRxCRC)
@@ -104,7 +104,25 @@ func (d *Device) checkMAC(b *rxBatch) {
 		default:
 			d.refuse(p, nicsim.DropRxTooLong)
 		}
-		d.stats.countRx(p)
+		d.stats.countArrival(p)
+	}
+}
+
+// maxLengthField is up to where the field behind the addresses is a length
+// (802.3 3.2.6).
+const maxLengthField = 1500
+
+// checkLength looks at what is not ordinary in the field behind the addresses: a
+// MAC control frame, or an 802.3 length that is not the frame's, which is
+// counted (RLEC) and no more.
+func (d *Device) checkLength(p *rxPacket, field int) {
+	if field == macControl {
+		d.macControl(p)
+		return
+	}
+	n := len(p.f.Data) - 14
+	if field > n || n > minFrameBytes-14 && field != n {
+		d.stats.lengthErrors.n++
 	}
 }
 
@@ -132,6 +150,9 @@ func (d *Device) filter(b *rxBatch) {
 	for i := range b.n {
 		if p := &b.p[i]; p.drop == nicsim.DropNone {
 			p.drop = d.rx.filters.accept(p.f.Data, &p.h)
+			if p.drop == nicsim.DropNone && !p.bad {
+				d.stats.countAccepted(p)
+			}
 		}
 	}
 }
@@ -153,6 +174,9 @@ func (d *Device) verifyChecksums(b *rxBatch) {
 			if p.h.Kind&parse.UDP != 0 && (l4 == checksum.Good || l4 == checksum.Bad) {
 				p.sums |= ixgbe.RxUDPCS
 			}
+		}
+		if p.sums&(ixgbe.RxIPE|ixgbe.RxL4E) != 0 {
+			d.stats.checksumErrors.n++
 		}
 	}
 }

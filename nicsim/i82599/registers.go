@@ -33,10 +33,10 @@ const (
 
 	atDTXTCPFLGL = 0x04A88
 	atDTXTCPFLGH = 0x04A8C
-	atHLREG0  = 0x04240
-	atMAXFRS  = 0x04268
-	atEXVET   = 0x05078
-	atTQSM    = 0x8600
+	atHLREG0     = 0x04240
+	atMAXFRS     = 0x04268
+	atEXVET      = 0x05078
+	atTQSM       = 0x8600
 )
 
 func atRDBAL(i int) uint32  { return rxQueueReg(0x1000, i) }

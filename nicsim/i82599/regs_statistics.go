@@ -11,7 +11,7 @@ var statisticsRegs = []reg.Row[Device]{
 	{Name: "RXMPC", Title: "Rx Missed Packets Count", Off: 0x03FA0, N: 8, Mode: reg.RC, Spec: "8.2.3.23.4", Read: show(func(d *Device, i int) *tally { return &d.stats.missed[i] })},
 	{Name: "MLFC", Title: "MAC Local Fault Count", Off: 0x04034, Mode: reg.RC, Spec: "8.2.3.23.5"},
 	{Name: "MRFC", Title: "MAC Remote Fault Count", Off: 0x04038, Mode: reg.RC, Spec: "8.2.3.23.6"},
-	{Name: "RLEC", Title: "Receive Length Error Count", Off: 0x04040, Mode: reg.RC, Spec: "8.2.3.23.7"},
+	{Name: "RLEC", Title: "Receive Length Error Count", Off: 0x04040, Mode: reg.RC, Spec: "8.2.3.23.7", Read: show(func(d *Device, _ int) *tally { return &d.stats.lengthErrors })},
 	{Name: "SSVPC", Title: "Switch Security Violation Packet Count", Off: 0x08780, Mode: reg.RC, Spec: "8.2.3.23"},
 	{Name: "LXONTXC", Title: "Link XON Transmitted Count", Off: 0x03F60, Mode: reg.RC, Spec: "8.2.3.23", Read: show(func(d *Device, _ int) *tally { return &d.mac.flow.xonTx })},
 	{Name: "LXONRXCNT", Title: "Link XON Received Count", Off: 0x041A4, Mode: reg.RC, Spec: "8.2.3.23", Read: show(func(d *Device, _ int) *tally { return &d.mac.flow.xonRx })},

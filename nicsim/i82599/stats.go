@@ -16,11 +16,11 @@ type statistics struct {
 	rxFrames, rxOctets, rxMulticast, rxBroadcast tally
 	rxTotalFrames, rxTotalOctets                 tally // good and bad, of any address
 	txTotalFrames                                tally // pause frames included
-	unfilteredFrames, unfilteredOctets           tally // that passed the address filters
+	unfilteredFrames, unfilteredOctets           tally // good, of any address
 	txSizes, rxSizes                             [sizeClasses]tally
 
-	crcErrors, undersize, fragments, oversize, jabber, checksumErrors tally
-	missed                                                            [8]tally // by packet buffer
+	crcErrors, undersize, fragments, oversize, jabber, lengthErrors, checksumErrors tally
+	missed                                                                          [8]tally // by packet buffer
 
 	// Of the 16 counters that queues are mapped to (RQSMR, TQSM).
 	rxQueuePackets, rxQueueOctets, rxQueueDrops [16]tally
@@ -46,14 +46,20 @@ func sizeClass(n int) int {
 	return min(bits.Len(uint(n))-6, sizeClasses-1)
 }
 
-// countRx counts a frame that the MAC received.
-func (s *statistics) countRx(p *rxPacket) {
-	n := p.f.WireBytes()
+// countArrival counts a frame that came from the wire, whatever becomes of it.
+func (s *statistics) countArrival(p *rxPacket) {
+	n := uint64(p.f.WireBytes())
 	s.rxTotalFrames.n++
-	s.rxTotalOctets.n += uint64(n)
-	if p.bad {
-		return
+	s.rxTotalOctets.n += n
+	if !p.bad && p.drop == nicsim.DropNone {
+		s.unfilteredFrames.n++
+		s.unfilteredOctets.n += n
 	}
+}
+
+// countAccepted counts a good frame that passed the address filters.
+func (s *statistics) countAccepted(p *rxPacket) {
+	n := p.f.WireBytes()
 	s.rxFrames.n++
 	s.rxOctets.n += uint64(n)
 	s.rxSizes[sizeClass(n)].n++

@@ -38,6 +38,7 @@ type Device struct {
 	stats statistics
 	tx    transmitter
 	rx    receiver
+	time  timeSync
 
 	rscOff bool // RFCTL.RSC_DIS
 }

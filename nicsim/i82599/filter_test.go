@@ -238,3 +238,36 @@ func BenchmarkClassify(b *testing.B) {
 		})
 	}
 }
+
+// TestLowLatencyInterrupt holds that a frame of a filter with LLI set does not
+// wait for EITR's interval, as others do (7.3.2.1.1).
+func TestLowLatencyInterrupt(t *testing.T) {
+	h := newHands(t)
+	b := &bench{t: t, d: h.d, fn: h.d.fn, clock: h.clock}
+	b.fn.SetInterrupter(b)
+	b.msix(gpieMultiple | 2<<gpieLLIShift)
+	h.set("IVAR", ivarValid)
+	h.set("EIMS", 1)
+	h.set("EITR", 511<<3|1<<31)
+	h.openRx(0, 16, true)
+	h.set("FTQF", ftqfEnable|1<<2|0x17<<25) // the destination port counts
+	h.set("SDPQF", 0x5000<<16)
+	h.set("L34TIMIR", timirLLI|timirAnySize)
+	other, urgent := craft.Packet{DstPort: 81}.Frame(), craft.Packet{DstPort: 80}.Frame()
+	copy(other, []byte{2, 0, 0, 0, 0, 2})
+	copy(urgent, []byte{2, 0, 0, 0, 0, 2})
+	interrupts := func(frame []byte) int {
+		h.deliver(1, frame)
+		h.settle()
+		return len(b.sent())
+	}
+	require.Equal(t, 1, interrupts(other))
+	require.Equal(t, 0, interrupts(other), "held back")
+	require.Equal(t, 1, interrupts(urgent))
+	require.Equal(t, 0, interrupts(other))
+	wbs := h.received(0)
+	require.Len(t, wbs, 4)
+	for i, wb := range wbs {
+		require.Equal(t, i == 2, wb.Status&ixgbe.RxDYNINT != 0)
+	}
+}

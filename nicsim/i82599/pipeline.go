@@ -24,7 +24,7 @@ func (d *Device) receiveBatch(b *rxBatch) {
 	d.checkMAC(b)
 	d.parse(b)
 	d.filter(b)
-	d.stampRx(b)
 	d.verifyChecksums(b)
 	d.classify(b)
+	d.stampRx(b)
 }

@@ -20,6 +20,7 @@ type receiver struct {
 	rsc     rsc
 	batch   rxBatch
 	raise   [numQueues / 64]uint64 // queues that wrote back in this turn
+	urgent  [numQueues / 64]uint64 // queues with a frame that may not wait (7.3.2.1.1)
 }
 
 // rxBatch is received frames between the packet buffer and the queues. It
@@ -32,14 +33,13 @@ type rxBatch struct {
 
 // rxPacket is what the stages find out about a frame.
 type rxPacket struct {
-	f     *nicsim.Frame
-	h     parse.Headers
-	c     rxClass
-	sums  ixgbe.RxStatus // what checksums were verified, and how
-	drop  nicsim.Drop    // why it goes no further
-	odd   bool           // takePlain is not to try it
-	bad   bool           // damaged, but FCTRL.SBP asks for it
-	stamp bool           // its time stamp was latched
+	f    *nicsim.Frame
+	h    parse.Headers
+	c    rxClass
+	sums ixgbe.RxStatus // what checksums were verified, and how
+	drop nicsim.Drop    // why it goes no further
+	odd  bool           // takePlain is not to try it
+	bad  bool           // damaged, but FCTRL.SBP asks for it
 
 	seen     bool // by the probe
 	stripped bool // the inner tag was taken out
@@ -86,7 +86,7 @@ func (d *Device) receive(budget int) int {
 func (d *Device) checkMAC(b *rxBatch) {
 	for i := range b.n {
 		p := &b.p[i]
-		p.drop, p.bad, p.stamp, p.stripped, p.seen = nicsim.DropNone, false, false, false, false
+		p.drop, p.bad, p.stripped, p.seen = nicsim.DropNone, false, false, false
 		n := len(p.f.Data)
 		limit := d.mac.maxBytes - fcsBytes
 		if n > limit && n <= limit+vlanTagBytes*d.mac.tagsIn(p.f.Data) {
@@ -195,6 +195,9 @@ func (d *Device) classify(b *rxBatch) {
 			if p.c.toDropQueue && !d.rx.queues[p.c.queue].enabled {
 				p.drop = nicsim.DropRxSteered
 			}
+			if p.c.status&ixgbe.RxDYNINT != 0 {
+				d.rx.urgent[p.c.queue/64] |= 1 << (p.c.queue % 64)
+			}
 			if p.f.Data[0]&1 != 0 {
 				p.c.status |= ixgbe.RxPIF
 			}
@@ -227,7 +230,12 @@ func (d *Device) raiseRx() {
 		for ; m != 0; m &= m - 1 {
 			q := w*64 + bits.TrailingZeros64(m)
 			d.rx.queues[q].publish()
-			d.interrupts.queue(nicsim.Rx, q)
+			if d.rx.urgent[w]>>(q%64)&1 != 0 {
+				d.rx.urgent[w] &^= 1 << (q % 64)
+				d.interrupts.lowLatency(q)
+			} else {
+				d.interrupts.queue(nicsim.Rx, q)
+			}
 		}
 		d.rx.raise[w] = 0
 	}

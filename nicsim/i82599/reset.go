@@ -23,6 +23,7 @@ func (d *Device) powerOn() {
 	d.tcpTimer.reset(d)
 	d.interrupts.reset()
 	d.resetFilters()
+	d.time.reset(d.reg.Get(atRXMTRL))
 }
 
 // loadMAC puts the station address where the EEPROM's auto-load leaves it

@@ -58,7 +58,7 @@ func (r *rsc) accept(q *rxQueue, p *rxPacket) fate {
 		return wait
 	}
 	const bad = ixgbe.RxIPE | ixgbe.RxL4E
-	if p.bad || p.stamp || p.sums&ixgbe.RxL4I == 0 || p.sums&bad != 0 || r.d.rscOff || p.f.Data[0]&1 != 0 {
+	if p.bad || p.c.status&ixgbe.RxTS != 0 || p.sums&ixgbe.RxL4I == 0 || p.sums&bad != 0 || r.d.rscOff || p.f.Data[0]&1 != 0 {
 		// 7.11.1: only intact unicast frames. What else belongs to an open flow
 		// cannot overtake it, because a bad frame is not delivered to the flow.
 		return q.alone(p)

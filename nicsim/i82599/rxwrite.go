@@ -41,9 +41,6 @@ func (q *rxQueue) describe(w *rxWrite, p *rxPacket) {
 	if p.bad {
 		w.status |= ixgbe.RxRXE
 	}
-	if p.stamp {
-		w.status |= ixgbe.RxTS
-	}
 }
 
 // stripTag takes the inner tag out of a frame and keeps it for the descriptor.

@@ -28,7 +28,8 @@ type Observer interface {
 	Removed(scenario string, a *Adapter)
 }
 
-// Run runs scripts, several at a time, and reports them in order.
+// Run runs scripts, several at a time, and reports them in order. The plan is
+// the caller's to report.
 func Run(ctx context.Context, scripts []Script, o Options, rep report.Reporter) report.Totals {
 	workers := o.Workers
 	if workers <= 0 {
@@ -58,7 +59,6 @@ func Run(ctx context.Context, scripts []Script, o Options, rep report.Reporter) 
 			next <- i
 		}
 	}()
-	rep.Plan(len(scripts))
 	var totals report.Totals
 	for i := range results {
 		r := <-results[i]
@@ -68,7 +68,8 @@ func Run(ctx context.Context, scripts []Script, o Options, rep report.Reporter) 
 	return totals
 }
 
-// RunFiles does what "nicsim run" does with its arguments.
+// RunFiles does what "nicsim run" does with its arguments; a run of the whole
+// suite ends with the closing scene.
 func RunFiles(ctx context.Context, args []string, format string, o Options, out io.Writer, style report.Style) (report.Totals, error) {
 	rep, err := report.New(format, out, style)
 	if err != nil {
@@ -78,6 +79,17 @@ func RunFiles(ctx context.Context, args []string, format string, o Options, out 
 	if err != nil {
 		return report.Totals{}, &UsageError{err}
 	}
+	whole := len(args) == 0
+	if whole {
+		rep.Plan(len(scripts) + 1)
+	} else {
+		rep.Plan(len(scripts))
+	}
 	totals := Run(ctx, scripts, o, rep)
+	if whole && ctx.Err() == nil {
+		r := closingScene(ctx, closingBytes, o)
+		totals.Add(r.Status)
+		rep.Result(r)
+	}
 	return totals, rep.Close(totals)
 }

@@ -117,7 +117,7 @@ func pseudo(proto uint8, src, dst []byte, n int) uint16 {
 // sum stores the Internet checksum of whole, which starts from initial, at
 // field; or what the layer asks for in its place.
 func sum(l Layer, whole, field []byte, initial uint16, zeroIsNone bool) {
-	if l.on("partial") {
+	if l.on("partial") || l.on("tso") {
 		binary.BigEndian.PutUint16(field, initial)
 		return
 	}

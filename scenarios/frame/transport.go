@@ -13,8 +13,17 @@ var ports = []field{
 	{key: "dport", bits: 16, def: "2000"},
 }
 
+// summedBytes is the length in the pseudo-header: none in a packet whose segments
+// get their own.
+func summedBytes(l Layer, n int) int {
+	if l.on("tso") {
+		return 0
+	}
+	return n
+}
+
 var tcpKind = &kind{
-	what: "TCP header (RFC 9293); opt is options in hexadecimal, partial leaves the checksum to an adapter",
+	what: "TCP header (RFC 9293); opt is options in hexadecimal, partial leaves the checksum to an adapter, tso to one that segments",
 	fields: append(ports[:2:2],
 		field{key: "seq", bits: 32, def: "1"},
 		field{key: "ack", bits: 32, def: "1"},
@@ -24,6 +33,7 @@ var tcpKind = &kind{
 		field{key: "opt", form: blob, def: ""},
 		field{key: "badcsum", form: flag, def: "0"},
 		field{key: "partial", form: flag, quiet: true},
+		field{key: "tso", form: flag, quiet: true},
 		field{key: "csum", form: hexa, bits: 16, quiet: true},
 	),
 	build: func(b *builder, l Layer, inner []byte) ([]byte, error) {
@@ -32,7 +42,7 @@ var tcpKind = &kind{
 			return nil, errors.New("options come in words of 4 bytes, at most 10")
 		}
 		n := header.TCPMinimumSize + len(opt)
-		initial, err := b.pseudo(uint8(header.TCPProtocolNumber), n+len(inner))
+		initial, err := b.pseudo(uint8(header.TCPProtocolNumber), summedBytes(l, n+len(inner)))
 		if err != nil {
 			return nil, err
 		}
@@ -80,17 +90,18 @@ const (
 )
 
 var udpKind = &kind{
-	what: "UDP header (RFC 768); nocsum sends no checksum, partial leaves it to an adapter",
+	what: "UDP header (RFC 768); nocsum sends no checksum, partial leaves it to an adapter, tso to one that segments",
 	fields: append(ports[:2:2],
 		field{key: "badcsum", form: flag, def: "0"},
 		field{key: "nocsum", form: flag, def: "0"},
 		field{key: "partial", form: flag, quiet: true},
+		field{key: "tso", form: flag, quiet: true},
 		field{key: "len", bits: 16, quiet: true},
 		field{key: "csum", form: hexa, bits: 16, quiet: true},
 	),
 	build: func(b *builder, l Layer, inner []byte) ([]byte, error) {
 		n := header.UDPMinimumSize + len(inner)
-		initial, err := b.pseudo(uint8(header.UDPProtocolNumber), n)
+		initial, err := b.pseudo(uint8(header.UDPProtocolNumber), summedBytes(l, n))
 		if err != nil {
 			return nil, err
 		}

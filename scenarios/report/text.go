@@ -31,10 +31,10 @@ func (t *text) Result(r Result) {
 	if !inGroup {
 		group, name = "", r.Name
 	}
-	if group != t.group {
-		t.group = group
+	if group != t.group && group != "" {
 		t.printf("%s\n", t.paint(bold, group))
 	}
+	t.group = group
 	switch r.Status {
 	case Pass:
 		t.printf("  %s    %-28s %s\n", t.paint(green, "ok"), name, r.Why)

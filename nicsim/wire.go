@@ -9,6 +9,14 @@ type Wire interface {
 	Send(frames []*Frame)
 }
 
+// SignalWire is a wire that carries on whether the port that sends to it shows a
+// signal: a port at the far end loses its carrier with it.
+type SignalWire interface {
+	Wire
+	// SetSignal is called when a port is attached and when its signal changes.
+	SetSignal(on bool)
+}
+
 // Port is an adapter's side of a wire.
 type Port interface {
 	// Attach connects the port to a wire, or to none with nil, and tells it

@@ -34,6 +34,13 @@ type Device struct {
 	interrupts interrupts
 	tcpTimer   tcpTimer
 
+	eeprom eeprom
+	module module
+	i2c    i2cSlave
+	link   link
+	leds   [numLEDs]ledState
+	analog [2]analogCore
+
 	mac   mac
 	stats statistics
 	tx    transmitter
@@ -61,6 +68,8 @@ func newDevice(cfg nicsim.Config) (*Device, error) {
 	}
 	d := &Device{cfg: cfg, clock: cfg.Clock, pool: cfg.Pool}
 	d.tcpTimer.expired.Run = d.tcpTimerExpired
+	d.eeprom.fill(cfg.MAC)
+	d.module.init(d)
 	var err error
 	if d.fn, err = newFunction(d); err != nil {
 		return nil, err

@@ -82,7 +82,10 @@ func (m *mac) tagsIn(b []byte) int {
 func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 
 // Attach connects the port to a wire.
-func (m *mac) Attach(w nicsim.Wire) { m.wire = w }
+func (m *mac) Attach(w nicsim.Wire) {
+	m.wire = w
+	m.d.tellSignal()
+}
 
 // SetCarrier tells the port whether the other end is up.
 func (m *mac) SetCarrier(up bool) {

@@ -24,7 +24,10 @@ func (d *Device) configureMAC() {
 	m, h := &d.mac, d.reg.Get(atHLREG0)
 	m.padTx = h&hlregPad != 0
 	m.keepFCS = h&hlregStripCRC == 0
-	m.loopback = h&hlregLoopback != 0
+	if loopback := h&hlregLoopback != 0; loopback != m.loopback {
+		m.loopback = loopback
+		d.linkChanged()
+	}
 	m.maxBytes = defaultMaxBytes
 	if h&hlregJumbo != 0 {
 		m.maxBytes = int(d.reg.Get(atMAXFRS) >> 16)

@@ -37,6 +37,22 @@ const (
 	atMAXFRS     = 0x04268
 	atEXVET      = 0x05078
 	atTQSM       = 0x8600
+
+	atESDP      = 0x00020
+	atI2CCTL    = 0x00028
+	atLEDCTL    = 0x00200
+	atMSCA      = 0x0425C
+	atMSRWD     = 0x04260
+	atAUTOC     = 0x042A0
+	atAUTOC2    = 0x042A8
+	atEEC       = 0x10010
+	atEERD      = 0x10014
+	atFLA       = 0x1001C
+	atSWSM      = 0x10140
+	atCoreCTL   = 0x14F00
+	atSMADARCTL = 0x14F10
+	atFLEXMNG   = 0x15800
+	atHICR      = 0x15F00
 )
 
 func atRDBAL(i int) uint32  { return rxQueueReg(0x1000, i) }

@@ -4,11 +4,11 @@ import "nicsim.dev/nicsim/reg"
 
 // eepromRegs are EEPROM and flash access (82599 datasheet 8.2.3.2).
 var eepromRegs = []reg.Row[Device]{
-	// EEC resets to: auto-read and every load done, EEPROM present, 16 Kb,
-	// flash writes disabled.
-	{Name: "EEC", Title: "EEPROM/Flash Control", Off: 0x10010, Mask: 0x77, Reset: 0x003FA310, Spec: "8.2.3.2.1"},
-	{Name: "EERD", Title: "EEPROM Read", Off: 0x10014, Mask: 0xFFFD, Spec: "8.2.3.2.2"},
-	{Name: "FLA", Title: "Flash Access", Off: 0x1001C, Mask: 0x80000017, Spec: "8.2.3.2.3"},
+	// EEC resets to: auto-read and every load done, EEPROM present, 4096 words,
+	// 16-bit addresses, flash writes disabled.
+	{Name: "EEC", Title: "EEPROM/Flash Control", Off: 0x10010, Mask: 0x77, Reset: 0x003FB710, Spec: "8.2.3.2.1", Wrote: (*Device).wroteEEC},
+	{Name: "EERD", Title: "EEPROM Read", Off: 0x10014, Mask: 0xFFFD, Spec: "8.2.3.2.2", Wrote: (*Device).wroteEERD},
+	{Name: "FLA", Title: "Flash Access", Off: 0x1001C, Mask: 0x80000017, Spec: "8.2.3.2.3", Wrote: (*Device).wroteFLA},
 	{Name: "EEMNGCTL", Title: "Manageability EEPROM Control", Off: 0x10110, Mask: 0x1FFFF, Reset: 0x80000000, Spec: "8.2.3.2.4"},
 	{Name: "EEMNGDATA", Title: "Manageability EEPROM Read/Write Data", Off: 0x10114, Mask: 0xFFFF, Spec: "8.2.3.2.5"},
 	{Name: "FLMNGCTL", Title: "Manageability Flash Control", Off: 0x10118, Mask: 0x07FFFFFF, Spec: "8.2.3.2.6"},

@@ -18,7 +18,7 @@ var managementRegs = []reg.Row[Device]{
 	{Name: "MMAH", Title: "Manageability MAC Address High", Off: 0x05914, Stride: 8, N: 4, Mask: 0xFFFF, Spec: "8.2.3.25"},
 	{Name: "FTFT", Title: "Flexible TCO Filter Table", Off: 0x09400, N: 256, Spec: "8.2.3.25"},
 	{Name: "LSWFW", Title: "LinkSec Software/Firmware Interface", Off: 0x15014, Mode: reg.RO, Spec: "8.2.3.25"},
-	{Name: "HICR", Title: "Host Interface Control", Off: 0x15F00, Mask: 0xC6, Spec: "10.5"},
-	{Name: "FWSTS", Title: "Firmware Status", Off: 0x15F0C, Spec: "10.5"},
+	{Name: "HICR", Title: "Host Interface Control", Off: 0x15F00, Mask: 0xC6, Reset: 0x1, Spec: "10.5", Wrote: (*Device).wroteHICR},
+	{Name: "FWSTS", Title: "Firmware Status", Off: 0x15F0C, Mode: reg.W1C, Mask: 0x200, Spec: "10.5"},
 	{Name: "FLEX_MNG", Title: "Host Interface Command Memory", Off: 0x15800, N: 448, Spec: "10.5"},
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"nicsim.dev/nicsim"
+	"nicsim.dev/nicsim/reg"
 )
 
 const (
@@ -14,14 +15,36 @@ const (
 	statusMaster  = 1 << 19 // STATUS.PCIe Master Enable Status (8.2.3.1.2)
 )
 
-// powerOn puts everything at its state after power-on, as a function-level reset
-// does (4.2.1).
+// powerOn puts everything at its state after power-on. Resets from the bus do
+// the same to what is modelled here, and so does CTRL.LRST (4.2.1).
 func (d *Device) powerOn() {
 	d.reg.Reset(nil)
+	d.i2c.reset(&d.module)
+	d.resetLink()
+	d.restart()
+}
+
+// softwareReset leaves alone the link and its pins, and what software shares
+// with the firmware (4.2.1.6).
+func (d *Device) softwareReset() {
+	d.reg.Reset(func(r *reg.Row[Device]) bool { return outliveSoftware[r.Name] })
+	d.restart()
+}
+
+// outliveSoftware are the registers that CTRL.RST does not reset.
+var outliveSoftware = map[string]bool{
+	"AUTOC": true, "AUTOC2": true, "CoreCTL": true, "SMADARCTL": true,
+	"ESDP": true, "I2CCTL": true, "LEDCTL": true,
+	"EEC": true, "FLA": true, "FLOP": true, "SWSM": true, "SW_FW_SYNC": true, "FWSTS": true, "HICR": true,
+}
+
+// restart brings every unit in line with registers that were reset.
+func (d *Device) restart() {
 	d.loadMAC()
 	d.resetQueues()
 	d.tcpTimer.reset(d)
 	d.interrupts.reset()
+	d.linkChanged()
 	d.resetFilters()
 	d.time.reset(d.reg.Get(atRXMTRL))
 }
@@ -29,17 +52,18 @@ func (d *Device) powerOn() {
 // loadMAC puts the station address where the EEPROM's auto-load leaves it
 // (6.3.5.2, 8.2.3.7.9).
 func (d *Device) loadMAC() {
-	a := &d.cfg.MAC
+	a := d.eeprom.mac()
 	d.reg.Set(atRAL0, binary.LittleEndian.Uint32(a[:]))
 	d.reg.Set(atRAL0+4, uint32(binary.LittleEndian.Uint16(a[4:]))|addressValid)
 }
 
-// wroteCTRL resets the port: a software reset and a link reset do the same to
-// what is modelled here, except that LRST also takes the link down for a moment
-// (4.2.1.6, 4.2.1.7).
+// wroteCTRL resets the port, with LRST the link too.
 func (d *Device) wroteCTRL(_ int, _, v uint32) {
-	if v&(ctrlReset|ctrlLinkReset) != 0 {
+	switch {
+	case v&ctrlLinkReset != 0:
 		d.powerOn()
+	case v&ctrlReset != 0:
+		d.softwareReset()
 	}
 }
 

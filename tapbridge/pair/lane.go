@@ -55,7 +55,8 @@ type lane struct {
 	to    nicsim.Port
 	rng   *rand.Rand
 	imp   Impairment
-	down  bool
+	down  bool // the cable is not plugged
+	dark  bool // the sender shows no signal
 	probe nicsim.Probe
 	name  string // of the sender, for the probe
 	stats Stats
@@ -76,11 +77,21 @@ type lane struct {
 
 func (l *lane) init(clock *sim.Clock, pool *nicsim.Pool, to nicsim.Port, imp Impairment, rng *rand.Rand) {
 	l.clock, l.pool, l.to, l.imp, l.rng = clock, pool, to, imp, rng
+	l.down = true
 	l.ready = make([]*nicsim.Frame, 0, waitingFrames+heldFrames)
 	l.held = make([]held, 0, heldFrames)
 	// The event only makes the loop turn; Step does what is due.
 	l.timer.Run = func() {}
 }
+
+// SetSignal implements nicsim.SignalWire.
+func (l *lane) SetSignal(on bool) {
+	l.dark = !on
+	l.carry()
+}
+
+// carry tells the far port whether a signal arrives.
+func (l *lane) carry() { l.to.SetCarrier(!l.down && !l.dark) }
 
 // Room implements nicsim.Wire.
 func (l *lane) Room() int {

@@ -63,8 +63,8 @@ func (p *Pair) SetLink(up bool) {
 			p.lanes[i].cut()
 		}
 	}
-	for _, port := range p.ports {
-		port.SetCarrier(up)
+	for i := range p.lanes {
+		p.lanes[i].carry()
 	}
 }
 

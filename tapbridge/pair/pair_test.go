@@ -396,3 +396,16 @@ func BenchmarkPair(b *testing.B) {
 		})
 	}
 }
+
+func TestAPortThatShowsNoSignalTakesTheFarCarrier(t *testing.T) {
+	r := newRig(t, Impairment{}, 1)
+	lane := r.a.wire.(nicsim.SignalWire)
+	lane.SetSignal(false)
+	require.True(t, r.a.carrier)
+	require.False(t, r.b.carrier)
+	r.pair.SetLink(false)
+	lane.SetSignal(true)
+	require.False(t, r.b.carrier, "the cable is not plugged")
+	r.pair.SetLink(true)
+	require.True(t, r.b.carrier)
+}

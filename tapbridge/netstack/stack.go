@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -57,6 +58,12 @@ func NewStack(link stack.LinkEndpoint, cfg StackConfig) (*Stack, error) {
 	return out, nil
 }
 
+// minRTO is the shortest wait for an acknowledgement. RFC 6298 2.4 says a second,
+// kernels 200 ms, for networks; a round trip between two stacks of one process
+// takes microseconds, and one loss without three duplicates must not stall a
+// stream for thousands of them.
+const minRTO = 20 * time.Millisecond
+
 func (s *Stack) configure(link stack.LinkEndpoint, cfg StackConfig) error {
 	size := cfg.BufferBytes
 	if size == 0 {
@@ -68,9 +75,10 @@ func (s *Stack) configure(link stack.LinkEndpoint, cfg StackConfig) error {
 	// RACK takes the uneven round trips of a few microseconds for losses, so the
 	// sender counts duplicate acknowledgements (RFC 6675) instead.
 	recovery := tcpip.TCPRecovery(0)
+	rto := tcpip.TCPMinRTOOption(minRTO)
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: size, Max: max(size, tcp.MaxBufferSize)}
 	recv := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: size, Max: max(size, tcp.MaxBufferSize)}
-	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &cc, &recovery, &send, &recv} {
+	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &cc, &recovery, &rto, &send, &recv} {
 		if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, o); err != nil {
 			return s.failed(fmt.Sprintf("TCP option %T", o), err)
 		}

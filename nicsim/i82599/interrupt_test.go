@@ -345,6 +345,20 @@ func TestTCPTimer(t *testing.T) {
 	require.Empty(t, b.sent())
 }
 
+func TestMissedFramesInterrupt(t *testing.T) {
+	b := newBench(t, 0)
+	b.d.Port().SetCarrier(true)
+	b.write(0x3000, 1) // RXCTRL.RXEN
+	b.write(tEIMS, 1<<17)
+	for range 512 << 10 / 64 {
+		b.d.Port().Deliver([]*nicsim.Frame{b.d.pool.Get(60)})
+	}
+	require.False(t, b.line)
+	b.d.Port().Deliver([]*nicsim.Frame{b.d.pool.Get(60)})
+	require.True(t, b.line)
+	require.Equal(t, uint32(1<<17), b.read(tEICR)&(1<<17))
+}
+
 func TestResetForgetsInterrupts(t *testing.T) {
 	b := newBench(t, 0)
 	b.write(tIVAR, 0x80)

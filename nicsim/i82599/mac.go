@@ -102,6 +102,7 @@ func (m *mac) Deliver(frames []*nicsim.Frame) {
 	if at >= len(m.fifo) {
 		at -= len(m.fifo)
 	}
+	missed := false
 	for _, f := range frames {
 		f.At = now
 		if !open {
@@ -111,6 +112,7 @@ func (m *mac) Deliver(frames []*nicsim.Frame) {
 		if m.bytes+len(f.Data) > m.room || m.held == len(m.fifo) {
 			m.d.stats.missed[0].n++
 			m.d.drop(f, nicsim.DropRxBufferFull)
+			missed = true
 			continue
 		}
 		m.fifo[at] = f
@@ -119,6 +121,9 @@ func (m *mac) Deliver(frames []*nicsim.Frame) {
 		if at++; at == len(m.fifo) {
 			at = 0
 		}
+	}
+	if missed {
+		m.d.interrupts.other(causeRxMiss)
 	}
 	m.levelChanged()
 }

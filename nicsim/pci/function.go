@@ -194,6 +194,15 @@ func (f *Function) settle() {
 	f.Retry()
 }
 
+// BARBytes returns the size of base address register bar, 0 where there is none
+// or the high half of one.
+func (f *Function) BARBytes(bar int) uint32 {
+	if uint(bar) >= uint(len(f.bars)) {
+		return 0
+	}
+	return f.bars[bar].bytes
+}
+
 // Read reads len(p) bytes at off of base address register bar. What nobody
 // decodes reads as all ones.
 func (f *Function) Read(bar int, p []byte, off uint64) {

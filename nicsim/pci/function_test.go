@@ -97,6 +97,9 @@ func TestBARsTellTheirSize(t *testing.T) {
 		put32(f, off, 0xFFFFFFFF)
 		require.Equal(t, want, get32(f, off), "offset %#x", off)
 	}
+	require.Equal(t, []uint32{512 << 10, 0, 32, 0, 16 << 10, 0}, []uint32{
+		f.BARBytes(0), f.BARBytes(1), f.BARBytes(2), f.BARBytes(-1), f.BARBytes(4), f.BARBytes(6),
+	})
 	put32(f, 0x10, 0xFEB81234)
 	require.Equal(t, uint32(0xFEB80004), get32(f, 0x10))
 }

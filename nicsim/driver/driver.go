@@ -16,7 +16,10 @@ type Config struct {
 	Offloads  Offloads
 	Promisc   bool
 	StripVLAN bool
-	RSSKey    []byte // 40 bytes; nil means a fixed key
+	// FlowControl sends and obeys PAUSE frames, so that a slow receiver holds
+	// the sender back instead of losing frames.
+	FlowControl bool
+	RSSKey      []byte // 40 bytes; nil means a fixed key
 }
 
 // Offloads is a set of what the adapter is to do in the driver's place.

@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/link/pipe"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"nicsim.dev/nicsim/driver"
 	"nicsim.dev/tapbridge/live"
+	"nicsim.dev/tapbridge/pair"
 )
 
 var (
@@ -300,10 +300,7 @@ func TestThePipeReferenceCarriesTheSameFiles(t *testing.T) {
 }
 
 func twoPiped(t testing.TB) (*Stack, *Stack) {
-	pa, pb := pipe.New("\x02\x00\x00\x00\x00\x01", "\x02\x00\x00\x00\x00\x02", 1500)
-	sa, err := NewStack(pa, StackConfig{Name: "a", Addrs: addrsA})
-	require.NoError(t, err)
-	sb, err := NewStack(pb, StackConfig{Name: "b", Addrs: addrsB})
+	sa, sb, err := NewPiped(1500, StackConfig{Name: "a", Addrs: addrsA}, StackConfig{Name: "b", Addrs: addrsB})
 	require.NoError(t, err)
 	t.Cleanup(func() { sa.Close(); sb.Close() })
 	return sa, sb
@@ -320,9 +317,10 @@ func BenchmarkTransfer(b *testing.B) {
 			b.ReportMetric(r.BitsPerSecond()/1e9, "Gbit/s")
 		}
 	}
-	b.Run("fake", func(b *testing.B) {
-		da, db := fakePair(1, 256)
-		sa, sb := twoStacks(b, live.New(), da, db, EndpointConfig{Offloads: driver.AllOffloads})
+	b.Run("adapters", func(b *testing.B) {
+		loop := live.New()
+		r := newAdapters(b, loop, driver.AllOffloads, pair.Impairment{})
+		sa, sb := twoStacks(b, loop, r.drv[0], r.drv[1], EndpointConfig{Offloads: driver.AllOffloads})
 		run(b, sa, sb)
 	})
 	b.Run("pipe", func(b *testing.B) {

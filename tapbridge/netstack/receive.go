@@ -9,15 +9,18 @@ import (
 	"nicsim.dev/nicsim/driver"
 )
 
-// receive hands at most about budget packets of queue q to the stack.
+// receive hands at most about budget packets of queue q to the stack. Giving
+// back those of the call before counts as work, because the adapter may have
+// waited for their buffers.
 func (e *Endpoint) receive(q, budget int) int {
-	n := 0
+	n := e.queues[q].had
 	for n < budget {
 		k := e.drv.Receive(q, e.rx[:])
 		for i := range e.rx[:k] {
 			e.deliver(&e.rx[i])
 		}
 		n += k
+		e.queues[q].had = k
 		if k < len(e.rx) {
 			break
 		}

@@ -23,6 +23,8 @@ type queue struct {
 	posts       [batchPackets]driver.TxPacket
 	headers     [batchPackets][maxHeaderBytes]byte
 	first, last int
+
+	had int // packets of the last Receive
 }
 
 // transmit posts at most about budget packets on queue i.

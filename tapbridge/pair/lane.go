@@ -8,9 +8,11 @@ import (
 )
 
 const (
-	// waitingFrames is how many frames wait for their turn on the wire: a few
-	// turns of an adapter, so that a batch seldom finds no room.
-	waitingFrames = 1024
+	// waitingFrames and waitingBytes bound what waits for its turn on the wire:
+	// enough for a batch, and little beside a receive packet buffer of 512 KiB,
+	// which has to hold it when its owner has just asked for a pause.
+	waitingFrames = 256
+	waitingBytes  = 64 << 10
 	// flightFrames bounds what is between the ends: 10 Gbit/s of full frames for
 	// 20 ms, or 33 MB of buffers.
 	flightFrames = 16384
@@ -61,7 +63,9 @@ type lane struct {
 	name  string // of the sender, for the probe
 	stats Stats
 
-	ready []*nicsim.Frame // to be delivered by the next step
+	ready      []*nicsim.Frame // to be delivered by the next step
+	readyBytes int
+	meanBytes  int // of the frames that the port sent last
 
 	ring       []flight // a power of two; grows to flightFrames
 	head, size int
@@ -80,6 +84,7 @@ func (l *lane) init(clock *sim.Clock, pool *nicsim.Pool, to nicsim.Port, imp Imp
 	l.down = true
 	l.ready = make([]*nicsim.Frame, 0, waitingFrames+heldFrames)
 	l.held = make([]held, 0, heldFrames)
+	l.meanBytes = minFrameBytes
 	// The event only makes the loop turn; Step does what is due.
 	l.timer.Run = func() {}
 }
@@ -93,46 +98,56 @@ func (l *lane) SetSignal(on bool) {
 // carry tells the far port whether a signal arrives.
 func (l *lane) carry() { l.to.SetCarrier(!l.down && !l.dark) }
 
-// Room implements nicsim.Wire.
+// Room implements nicsim.Wire. It takes the frames to come for as long as the
+// last ones.
 func (l *lane) Room() int {
-	room := waitingFrames - len(l.ready)
+	frames, bytes := len(l.ready)+len(l.held), l.readyBytes
 	if l.size > 0 {
 		l.depart()
-		room = min(room-(l.size-l.departed), flightFrames-l.size)
+		frames += l.size - l.departed
+		if ahead := l.busyUntil - l.clock.Now(); ahead > 0 {
+			bytes += int(int64(ahead) / 8 * (l.imp.RateBits / 1000) / int64(sim.Second/1000))
+		}
 	}
+	room := min(waitingFrames-frames, (waitingBytes-bytes)/l.meanBytes, flightFrames-l.size)
 	if l.imp.Duplicate > 0 {
 		room /= 2
 	}
-	room -= len(l.held)
 	if room <= 0 {
-		room = 0
 		l.wanting = true
 		l.arm()
+		return 0
 	}
 	return room
 }
 
 // Send implements nicsim.Wire.
 func (l *lane) Send(frames []*nicsim.Frame) {
+	if len(frames) == 0 {
+		return
+	}
+	bytes := 0
 	for _, f := range frames {
-		l.stats.SentBytes += uint64(len(f.Data))
+		bytes += len(f.Data)
 	}
 	l.stats.SentFrames += uint64(len(frames))
-	if l.down {
+	l.stats.SentBytes += uint64(bytes)
+	l.meanBytes = max(bytes/len(frames), minFrameBytes)
+	switch {
+	case l.down:
 		for _, f := range frames {
 			l.stats.LostLinkDown++
 			l.drop(f)
 		}
-		return
-	}
-	if l.size == 0 && len(l.held) == 0 && l.imp.perfect() {
+	case l.size == 0 && len(l.held) == 0 && l.imp.perfect():
 		l.ready = append(l.ready, frames...)
-		return
+		l.readyBytes += bytes
+	default:
+		for _, f := range frames {
+			l.impair(f)
+		}
+		l.arm()
 	}
-	for _, f := range frames {
-		l.impair(f)
-	}
-	l.arm()
 }
 
 // impair decides what becomes of a frame.
@@ -194,7 +209,7 @@ func (l *lane) launch(f *nicsim.Frame) {
 // pass gives the frame its time of arrival.
 func (l *lane) pass(f *nicsim.Frame) {
 	if l.size == 0 && l.imp.Delay == 0 && l.imp.Jitter == 0 && l.imp.RateBits == 0 {
-		l.ready = append(l.ready, f)
+		l.arrive(f)
 		return
 	}
 	departs := l.clock.Now()
@@ -215,6 +230,11 @@ func (l *lane) pass(f *nicsim.Frame) {
 	}
 	l.lastLands = max(l.lastLands, lands)
 	l.push(flight{f, departs, l.lastLands})
+}
+
+func (l *lane) arrive(f *nicsim.Frame) {
+	l.ready = append(l.ready, f)
+	l.readyBytes += len(f.Data)
 }
 
 func (l *lane) push(f flight) {
@@ -251,10 +271,13 @@ func (l *lane) step(budget int) int {
 		return 0
 	}
 	batch := l.ready[:n]
+	bytes := 0
 	for _, f := range batch {
-		l.stats.DeliveredBytes += uint64(len(f.Data))
+		bytes += len(f.Data)
 	}
+	l.readyBytes -= bytes
 	l.stats.DeliveredFrames += uint64(n)
+	l.stats.DeliveredBytes += uint64(bytes)
 	l.to.Deliver(batch)
 	l.ready = l.ready[:copy(l.ready, l.ready[n:])]
 	return n
@@ -271,7 +294,7 @@ func (l *lane) land() {
 	for l.size > 0 && l.at(0).lands <= now && len(l.ready) < waitingFrames {
 		f := l.at(0)
 		f.frame.At = f.lands
-		l.ready = append(l.ready, f.frame)
+		l.arrive(f.frame)
 		*f = flight{}
 		l.head = (l.head + 1) & (len(l.ring) - 1)
 		l.size--
@@ -317,7 +340,7 @@ func (l *lane) cut() {
 		l.stats.LostLinkDown++
 		l.drop(h.frame)
 	}
-	l.ready, l.held = l.ready[:0], l.held[:0]
+	l.ready, l.held, l.readyBytes = l.ready[:0], l.held[:0], 0
 	l.head, l.size, l.departed = 0, 0, 0
 	l.busyUntil, l.lastLands, l.remainder = 0, 0, 0
 	l.arm()

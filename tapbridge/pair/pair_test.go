@@ -130,8 +130,33 @@ func TestRoomIsBackPressure(t *testing.T) {
 	require.Equal(t, waitingFrames, room)
 	r.send(t, room, 60)
 	require.Zero(t, r.a.wire.Room())
-	require.Equal(t, 100, r.pair.Step(100))
-	require.Equal(t, 100, r.a.wire.Room())
+	require.Equal(t, 2*100, r.pair.Step(100)+r.pair.Step(100))
+	require.Equal(t, 200, r.a.wire.Room())
+}
+
+func TestLongFramesHaveRoomForFewer(t *testing.T) {
+	r := newRig(t, Impairment{}, 1)
+	r.send(t, 1, 1514)
+	r.run(t, 0)
+	require.Equal(t, waitingBytes/1514, r.a.wire.Room())
+	r.send(t, 40, 1514)
+	require.Equal(t, waitingBytes/1514-40, r.a.wire.Room())
+	r.run(t, 0)
+	require.Equal(t, waitingBytes/1514, r.a.wire.Room())
+}
+
+func TestARatedWireTakesNoMoreThanItsQueueHolds(t *testing.T) {
+	r := newRig(t, Impairment{RateBits: 10_000_000_000, Delay: sim.Millisecond}, 1)
+	r.send(t, 1, 1514)
+	sent := 1
+	for k := r.a.wire.Room(); k > 0; k = r.a.wire.Room() {
+		r.send(t, 1, 1514)
+		sent++
+	}
+	require.InDelta(t, waitingBytes/1538, sent, 2)
+	r.run(t, sim.Millisecond/2)
+	require.Empty(t, r.b.got)
+	require.Equal(t, waitingBytes/1514, r.a.wire.Room(), "what has departed waits no more")
 }
 
 func TestDelayAndRateAreThoseOfTheWire(t *testing.T) {
@@ -359,7 +384,7 @@ func flow(tb testing.TB, imp Impairment) (turn func()) {
 			tb.Fatal("no room")
 		}
 		for i := range batch {
-			batch[i] = r.pool.Get(1514)
+			batch[i] = r.pool.Get(400)
 		}
 		r.a.wire.Send(batch)
 		r.clock.AdvanceTo(r.clock.Now() + sim.Millisecond)

@@ -20,8 +20,14 @@ const (
 	regEIMC     = 0x00888
 	regRDRXCTL  = 0x02F00
 	regRXCTRL   = 0x03000
+	regFCTTV0   = 0x03200
+	regFCRTL0   = 0x03220
+	regFCRTH0   = 0x03260
+	regFCRTV    = 0x032A0
+	regFCCFG    = 0x03D00
 	regHLREG0   = 0x04240
 	regMAXFRS   = 0x04268
+	regMFLCN    = 0x04294
 	regLINKS    = 0x042A4
 	regDMATXCTL = 0x04A80
 	regRXCSUM   = 0x05000

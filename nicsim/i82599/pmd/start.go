@@ -46,6 +46,9 @@ func (p *PMD) start() error {
 
 	p.mtu()
 	p.filters()
+	if p.cfg.FlowControl {
+		p.flowControl()
+	}
 	p.rss()
 	for i := range p.cfg.Queues {
 		p.addQueues(i)
@@ -74,6 +77,25 @@ func (p *PMD) mtu() {
 		h |= 1 << 2 // JUMBOEN
 	}
 	p.write(regHLREG0, h)
+}
+
+// flowControl sends XOFF when half of the packet buffer is full, which leaves
+// the other half for what is under way, and XON at a quarter (3.7.7.1.4).
+func (p *PMD) flowControl() {
+	const (
+		enable     = 1 << 31
+		high, low  = 256 << 10, 128 << 10
+		link       = 1 << 3 // FCCFG.TFCE and MFLCN.RFCE
+		discard    = 1 << 1 // MFLCN.DPF: the MAC keeps PAUSE frames
+		pauseTime  = 0xFFFF // units of 512 bit times
+		resendTime = pauseTime / 2
+	)
+	p.write(regFCTTV0, pauseTime)
+	p.write(regFCRTV, resendTime)
+	p.write(regFCRTL0, enable|low)
+	p.write(regFCRTH0, enable|high)
+	p.write(regFCCFG, link)
+	p.write(regMFLCN, link|discard)
 }
 
 func (p *PMD) filters() {

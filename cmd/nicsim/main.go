@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"nicsim.dev/scenarios"
+	"nicsim.dev/scenarios/bench"
 	"nicsim.dev/scenarios/report"
 	"nicsim.dev/tapbridge/capture/extcap"
 )
@@ -22,6 +23,7 @@ import (
 type cli struct {
 	Run     runCmd     `cmd:"" help:"Run scenarios: files, folders, or the bundled suite."`
 	Models  modelsCmd  `cmd:"" help:"List the hardware models, or print a model's register table as Markdown."`
+	Bench   benchCmd   `cmd:"" help:"Measure the adapter, each benchmark beside its reference."`
 	Trace   traceCmd   `cmd:"" help:"Print what the driver of a running adapter does, one line each."`
 	Extcap  extcapCmd  `cmd:"" help:"Be a capture source of Wireshark: what it asks of programs in its extcap folder."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -51,6 +53,15 @@ type modelsCmd struct {
 }
 
 func (c *modelsCmd) Run() error { return scenarios.PrintModels(os.Stdout, c.Model) }
+
+type benchCmd struct {
+	JSON bool     `name:"json" help:"One JSON object a line: name, value, unit, reference, ratio."`
+	Name []string `arg:"" optional:"" help:"Benchmarks to run; all without one: ${benchmarks}."`
+}
+
+func (c *benchCmd) Run() error {
+	return bench.Run(os.Stdout, bench.Options{JSON: c.JSON, Progress: os.Stderr}, c.Name...)
+}
 
 type traceCmd struct {
 	Device string   `help:"Only this adapter."`
@@ -100,7 +111,7 @@ func main() {
 	parser, err := kong.New(&c,
 		kong.Name("nicsim"),
 		kong.Description("A simulated network adapter that unmodified drivers program."),
-		kong.Vars{"seed": fmt.Sprint(scenarios.DefaultSeed)},
+		kong.Vars{"seed": fmt.Sprint(scenarios.DefaultSeed), "benchmarks": strings.Join(bench.Names(), ", ")},
 	)
 	if err != nil {
 		panic(err) // the flags are a part of the program

@@ -302,7 +302,11 @@ func (r *reader) copyTo(m *dma.Space, addr dma.Addr, n int) bool {
 			r.piece, r.more = r.more[0], r.more[1:]
 		}
 		k := min(n, len(r.piece))
-		ok = m.WriteAt(r.piece[:k], addr) == nil && ok
+		if mem := m.Bytes(addr, k, dma.Write); mem != nil {
+			copy(mem, r.piece)
+		} else { // more than one region, or none
+			ok = m.WriteAt(r.piece[:k], addr) == nil && ok
+		}
 		r.piece = r.piece[k:]
 		addr += dma.Addr(k)
 		n -= k

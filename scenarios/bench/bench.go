@@ -1,0 +1,130 @@
+// Package bench measures the adapter, each benchmark beside a reference that
+// does the same work in the plainest way. The two run in turn, in one process,
+// on the same input, several rounds; medians count. Machines differ, ratios
+// hold.
+//
+// What a benchmark did is checked before it is measured: a number for work that
+// was not done is an error.
+package bench
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"nicsim.dev/scenarios"
+)
+
+// Result is what a benchmark found.
+type Result struct {
+	Name      string  `json:"name"`
+	Value     float64 `json:"value"`
+	Unit      string  `json:"unit"`
+	Reference float64 `json:"reference"` // in the same unit
+	// Ratio says how many times as good as the reference: of a rate more is
+	// better, of a cost less is.
+	Ratio float64 `json:"ratio"`
+
+	Against string `json:"-"` // what the reference is
+	Note    string `json:"-"` // what else there is to say
+}
+
+// Options is how benchmarks run.
+type Options struct {
+	JSON     bool          // one object a line in place of a table
+	Rounds   int           // 0 means 7
+	Round    time.Duration // how long each of the two runs in a round; 0 means 100 ms
+	Progress io.Writer     // told what is being done; nil for nobody
+}
+
+const (
+	defaultRounds = 7
+	defaultRound  = 100 * time.Millisecond
+	maxRounds     = 1000
+)
+
+// benchmark is one of those that there are.
+type benchmark struct {
+	name    string
+	against string // what the reference is, for the table
+	run     func(o *Options) (Result, error)
+}
+
+// benchmarks are all of them, in the order in which they run.
+var benchmarks = slices.Concat([]benchmark{
+	{"ring64", "a bare loop over descriptors", compare(newRing64)},
+}, wireguard, []benchmark{
+	{"tso-limit", "one copy and one checksum pass", compare(newTSOLimit)},
+	{"rsc", "gVisor's GRO", compare(newRSC)},
+	{"rss", "Toeplitz without tables", compare(newRSS)},
+	{"checksum", "gVisor's headers and checksum", compare(newChecksum)},
+	{"hdrsplit", "a plain copy", compare(newHeaderSplit)},
+	{"demo", "the same stacks on gVisor's pipe", compare(newDemo)},
+	{"memory", "the limit", memory},
+	{"suite", "the limit", suite},
+})
+
+// Names lists the benchmarks in the order in which they run.
+func Names() []string {
+	names := make([]string, len(benchmarks))
+	for i := range benchmarks {
+		names[i] = benchmarks[i].name
+	}
+	return names
+}
+
+// Run runs the named benchmarks, or all, and writes each result as it comes. The
+// error is a scenarios.UsageError for a name that is not known.
+func Run(w io.Writer, o Options, names ...string) error {
+	chosen, err := choose(names)
+	if err != nil {
+		return err
+	}
+	if o.Rounds <= 0 {
+		o.Rounds = defaultRounds
+	}
+	o.Rounds = min(o.Rounds, maxRounds)
+	if o.Round <= 0 {
+		o.Round = defaultRound
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	p := printer{w: w, json: o.JSON}
+	for _, b := range chosen {
+		fmt.Fprintf(o.Progress, "%s ", b.name)
+		r, err := b.run(&o)
+		fmt.Fprintln(o.Progress)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		r.Name, r.Against = b.name, b.against
+		if err := p.print(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func choose(names []string) ([]benchmark, error) {
+	if len(names) == 0 {
+		return benchmarks, nil
+	}
+	var chosen []benchmark
+	for _, name := range names {
+		found := false
+		for _, b := range benchmarks {
+			if b.name == name {
+				chosen, found = append(chosen, b), true
+			}
+		}
+		if !found {
+			return nil, &scenarios.UsageError{
+				Err: fmt.Errorf("%q: one of these was expected: %s", name, strings.Join(Names(), ", ")),
+			}
+		}
+	}
+	return chosen, nil
+}

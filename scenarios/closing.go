@@ -22,6 +22,7 @@ const (
 	closingLoss    = 0.001
 	closingQueues  = 4
 	closingStreams = 8
+	closingMinRTO  = 20 * time.Millisecond
 	closingName    = "closing-scene"
 )
 
@@ -67,7 +68,7 @@ func newPairOfStacks(imp pair.Impairment, cfg driver.Config, seed uint64) (*pair
 		}
 		end := netstack.NewEndpoint(p.drivers[i], netstack.EndpointConfig{MTU: mtu, Offloads: cfg.Offloads}, p.loop.Wake)
 		p.stacks[i], err = netstack.NewStack(end, netstack.StackConfig{
-			Name: string(rune('A' + i)), Addrs: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), 24)},
+			Name: string(rune('A' + i)), MinRTO: closingMinRTO, Addrs: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), 24)},
 		})
 		if err != nil {
 			return nil, err

@@ -29,6 +29,10 @@ type StackConfig struct {
 	Addrs []netip.Prefix // IPv4 and IPv6 addresses with their on-link prefixes
 	// BufferBytes is the size of TCP's send and receive buffers; 0 means 4 MiB.
 	BufferBytes int
+	// MinRTO is the shortest wait before a retransmission; 0 means gVisor's
+	// 200 ms. On a wire that loses frames and whose round trips take
+	// microseconds, that would be most of a transfer's time.
+	MinRTO time.Duration
 }
 
 // defaultBufferBytes covers 10 Gbit/s for 3 ms.
@@ -59,12 +63,6 @@ func NewStack(link stack.LinkEndpoint, cfg StackConfig) (*Stack, error) {
 	return out, nil
 }
 
-// minRTO is the shortest wait for an acknowledgement. RFC 6298 2.4 says a second,
-// kernels 200 ms, for networks; a round trip between two stacks of one process
-// takes microseconds, and one loss without three duplicates must not stall a
-// stream for thousands of them.
-const minRTO = 20 * time.Millisecond
-
 // NewPiped returns two stacks joined by gVisor's own pipe, with neither adapter
 // nor offload between them: what a link of adapters is measured against.
 func NewPiped(mtu int, a, b StackConfig) (*Stack, *Stack, error) {
@@ -93,7 +91,10 @@ func (s *Stack) configure(link stack.LinkEndpoint, cfg StackConfig) error {
 	// RACK takes the uneven round trips of a few microseconds for losses, so the
 	// sender counts duplicate acknowledgements (RFC 6675) instead.
 	recovery := tcpip.TCPRecovery(0)
-	rto := tcpip.TCPMinRTOOption(minRTO)
+	rto := tcpip.TCPMinRTOOption(max(cfg.MinRTO, 0))
+	if rto == 0 {
+		rto = tcpip.TCPMinRTOOption(tcp.MinRTO)
+	}
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: size, Max: max(size, tcp.MaxBufferSize)}
 	recv := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: size, Max: max(size, tcp.MaxBufferSize)}
 	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &cc, &recovery, &rto, &send, &recv} {

@@ -21,7 +21,7 @@ var transmitRegs = []reg.Row[Device]{
 	{Name: "TDWBAH", Title: "Tx Descriptor Completion Write Back Address High", Off: 0x0603C, Stride: 0x40, N: 128, Spec: "8.2.3.9.12", Wrote: (*Device).wroteTDWBA},
 	{Name: "TXPBSIZE", Title: "Transmit Packet Buffer Size", Off: 0x0CC00, N: 8, Mask: 0xFFC00, Reset: 0x28000, Spec: "8.2.3.9.13"},
 	{Name: "MNGTXMAP", Title: "Manageability Transmit TC Mapping", Off: 0x0CD10, Mask: 0x7, Spec: "8.2.3.9.14"},
-	{Name: "MTQC", Title: "Multiple Transmit Queues Command", Off: 0x08120, Mask: 0xF, Spec: "8.2.3.9.15"},
+	{Name: "MTQC", Title: "Multiple Transmit Queues Command", Off: 0x08120, Mask: 0xF, Spec: "8.2.3.9.15", Wrote: (*Device).wroteMTQC},
 	{Name: "TXPBTHRESH", Title: "Tx Packet Buffer Threshold", Off: 0x04950, Mask: 0x3FF, Reset: 0x96, Spec: "8.2.3.9.16"},
 	{Name: "TXPBTHRESH", Title: "Tx Packet Buffer Threshold", Off: 0x04954, N: 7, First: 1, Mask: 0x3FF, Spec: "8.2.3.9.16"},
 }

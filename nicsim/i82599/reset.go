@@ -91,6 +91,7 @@ func (d *Device) resetQueues() {
 		q.ring, q.enabled, q.threshold, q.headWBOn = ring{}, false, 0, false
 	}
 	d.tx.work, d.tx.next = [2]uint64{}, 0
+	d.tx.resetClasses(d)
 	d.wroteDTXTCPFLGL(0, 0, d.reg.Get(atDTXTCPFLGL))
 	d.wroteDTXTCPFLGH(0, 0, d.reg.Get(atDTXTCPFLGH))
 	for i := range d.rx.queues {

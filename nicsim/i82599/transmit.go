@@ -20,6 +20,7 @@ type transmitter struct {
 	enabled bool                   // DMATXCTL.TE
 	flags   [3]uint16              // TCP flag masks: first, middle, last segment
 	batch   txBatch
+	classes txClasses
 }
 
 // txBatch is frames on their way from a queue to the wire.
@@ -92,6 +93,9 @@ func (d *Device) transmit(budget int) int {
 	if d.tx.work == [numQueues / 64]uint64{} || !d.txOpen() {
 		return 0
 	}
+	if d.tx.classes.on {
+		return d.transmitClasses(budget)
+	}
 	done := 0
 	for done < budget {
 		room := min(txBatchFrames, d.txRoom())
@@ -113,7 +117,7 @@ func (d *Device) transmit(budget int) int {
 
 // txOpen says whether the transmit path takes descriptors at all.
 func (d *Device) txOpen() bool {
-	return d.tx.enabled && d.masterEnabled() && !d.txPaused()
+	return d.tx.enabled && !d.tx.classes.off && d.masterEnabled() && !d.txPaused()
 }
 
 // txRoom is how many frames the wire takes now. Without a link frames are

@@ -57,6 +57,8 @@ type txQueue struct {
 	cutReport bool
 	cutIndex  uint32
 
+	pace pace
+
 	done     [128]uint32 // descriptors to be written back
 	waiting  int
 	flushing sim.Event

@@ -11,7 +11,6 @@ package extcap
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -246,6 +245,9 @@ func (a *arguments) run(ctx context.Context) error {
 		return err
 	}
 	out, err := openPipe(ctx, a.fifo)
+	if err != nil && ctx.Err() != nil {
+		return nil // stopped before anybody read the capture
+	}
 	if err != nil {
 		return err
 	}
@@ -277,6 +279,6 @@ func openPipe(ctx context.Context, path string) (*os.File, error) {
 	case o := <-done:
 		return o.f, o.err
 	case <-ctx.Done():
-		return nil, errors.New("stopped before anybody read the capture")
+		return nil, ctx.Err()
 	}
 }

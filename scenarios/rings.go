@@ -16,7 +16,7 @@ var _ = vocabulary(
 		run: runRing,
 	},
 	&command{
-		usage: "post A SIDE QUEUE KIND ...",
+		usage: "post A SIDE QUEUE KIND ... [times=N]",
 		what: "Writes the next descriptor of a ring: legacy-tx, context, data, legacy-rx, rx, with fields as the datasheet " +
 			"names them (Addr=0x1000 DTALEN=60 Flags=EOP|RS), or raw and its bytes. No tail register is written.",
 		run: runPost,
@@ -103,12 +103,21 @@ func runPost(c *call) error {
 	if err != nil {
 		return err
 	}
-	b, err := r.descriptor(a, r.post)
+	times, err := c.number("times", 1)
 	if err != nil {
 		return err
 	}
-	r.post++
-	return a.Model.Spell(b, c.args[3:])
+	for range times {
+		b, err := r.descriptor(a, r.post)
+		if err != nil {
+			return err
+		}
+		if err := a.Model.Spell(b, c.args[3:]); err != nil {
+			return err
+		}
+		r.post++
+	}
+	return nil
 }
 
 func runDone(c *call) error {

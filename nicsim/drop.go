@@ -9,13 +9,11 @@ const (
 	DropNone Drop = iota
 
 	// On transmit.
-	DropTxDisabled
 	DropTxNoLink
 	DropTxBadDescriptor
 	DropTxChainTooLong
 	DropTxDMAFault
 	DropTxBadLength
-	DropTxBadContext
 	DropTxBadSegmentation
 	DropTxBadRing
 
@@ -44,13 +42,11 @@ const (
 // dropTexts gives each drop its name and its reason in words.
 var dropTexts = [NumDrops][2]string{
 	DropNone:              {"none", "not dropped"},
-	DropTxDisabled:        {"tx_disabled", "transmit path disabled"},
 	DropTxNoLink:          {"tx_no_link", "link is down"},
 	DropTxBadDescriptor:   {"tx_bad_descriptor", "unknown type, reserved bits, no length"},
 	DropTxChainTooLong:    {"tx_chain_too_long", "more buffers than the hardware takes"},
 	DropTxDMAFault:        {"tx_dma_fault", "a buffer lies outside the device's memory"},
 	DropTxBadLength:       {"tx_bad_length", "shorter or longer than a frame may be"},
-	DropTxBadContext:      {"tx_bad_context", "offload asked with a context that makes no sense"},
 	DropTxBadSegmentation: {"tx_bad_segmentation", "MSS 0, header longer than the frame"},
 	DropTxBadRing:         {"tx_bad_ring", "ring outside memory or tail beyond it: the queue stops"},
 	DropWireLoss:          {"wire_loss", "lost by the impairment of the wire"},

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,11 @@ var _ = vocabulary(
 		usage: "memory A ADDRESS SIZE [readonly]",
 		what:  "Gives A's bus guest memory, filled with zeros. SIZE is 4096, 4KiB or 1MiB.",
 		run:   runMemory,
+	},
+	&command{
+		usage: "unmap A ADDRESS",
+		what:  "Takes guest memory away again, as an IOMMU does.",
+		run:   runUnmap,
 	},
 	&command{
 		usage: "mem A VERB ADDRESS BYTES",
@@ -73,6 +79,21 @@ func runMemory(c *call) error {
 	r := region{at, make([]byte, size)}
 	a.memory = append(a.memory, r)
 	return a.fn.Memory.Map(at, r.bytes, access)
+}
+
+func runUnmap(c *call) error {
+	a, err := c.adapter(c.args[0])
+	if err != nil {
+		return err
+	}
+	at, err := parseAddr(c.args[1])
+	i := slices.IndexFunc(a.memory, func(r region) bool { return r.at == at })
+	if err != nil || i < 0 {
+		return c.wrong("%q: the address of a memory was expected", c.args[1])
+	}
+	n := len(a.memory[i].bytes)
+	a.memory = slices.Delete(a.memory, i, i+1)
+	return a.fn.Memory.Unmap(at, n)
 }
 
 // guest returns the n bytes at an address of memory that the script made.

@@ -134,18 +134,22 @@ func runDone(c *call) error {
 		return err
 	}
 	var said string
-	ok, err := c.until(func() bool {
+	written := func() bool {
 		said, _ = a.Model.Describe(r.format+"-done", b)
 		return hasFlag(said, "DD")
-	})
-	if err != nil {
-		return err
 	}
 	if len(c.args) == 4 && c.args[3] == nothing {
-		if ok {
+		if err := c.settle(); err != nil {
+			return err
+		}
+		if written() {
 			return fmt.Errorf("descriptor %d of %s %s queue %d was written back: %s", index, a.Name, k.side, k.queue, said)
 		}
 		return nil
+	}
+	ok, err := c.until(written)
+	if err != nil {
+		return err
 	}
 	if !ok {
 		return fmt.Errorf("descriptor %d of %s %s queue %d was not written back\n%s", index, a.Name, k.side, k.queue, c.account(a))

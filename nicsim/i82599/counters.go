@@ -13,6 +13,7 @@ func (d *Device) Counters(yield func(nicsim.Counter)) {
 	put("rx-bytes", nicsim.Rx, -1, d.stats.rxOctets.n)
 	put("tx-packets", nicsim.Tx, -1, d.stats.txFrames.n)
 	put("tx-bytes", nicsim.Tx, -1, d.stats.txOctets.n)
+	put("tx-csum-misplaced", nicsim.Tx, -1, d.stats.txMisplaced)
 	for why, n := range d.drops {
 		if n == 0 || nicsim.Drop(why) == nicsim.DropNone {
 			continue

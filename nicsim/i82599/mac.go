@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	fcsBytes      = 4
-	minFrameBytes = 64 - fcsBytes // 802.3 4A.2.3.2.4, without the FCS
+	fcsBytes       = 4
+	macHeaderBytes = 14
+	minFrameBytes  = 64 - fcsBytes // 802.3 4A.2.3.2.4, without the FCS
 	// defaultMaxBytes is the longest untagged frame, FCS included, while
 	// HLREG0.JUMBOEN is clear (8.2.3.22.13).
 	defaultMaxBytes = 1518

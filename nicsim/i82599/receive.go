@@ -130,7 +130,7 @@ func (d *Device) checkLength(p *rxPacket, field int) {
 func (d *Device) refuse(p *rxPacket, why nicsim.Drop) {
 	d.stats.countBad(p.f, why)
 	p.bad = true
-	if !d.mac.storeBad || len(p.f.Data) < minTxBytes {
+	if !d.mac.storeBad || len(p.f.Data) < macHeaderBytes {
 		p.drop = why
 	}
 }

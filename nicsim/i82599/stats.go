@@ -28,7 +28,7 @@ type statistics struct {
 	dmaRxFrames, dmaRxOctets                    tally
 	dmaTxFrames, dmaTxOctets                    tally
 
-	txBadChecksumAsk uint64 // checksums asked for that do not fit the packet
+	txMisplaced uint64 // checksums asked for where the packet has no room for one
 }
 
 // counted is what a queue has already added to the counter it is mapped to.

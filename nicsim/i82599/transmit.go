@@ -162,7 +162,7 @@ func (d *Device) insertChecksums(b *txBatch) {
 			ok = checksum.Fill(p, int(ask.css), int(ask.cso), len(p)) && ok
 		}
 		if !ok {
-			d.stats.txBadChecksumAsk++
+			d.stats.txMisplaced++
 		}
 	}
 }
@@ -207,7 +207,7 @@ func (d *Device) padAndCheck(b *txBatch) {
 		if len(f.Data) < minFrameBytes && d.mac.padTx {
 			f.Pad(minFrameBytes)
 		}
-		if len(f.Data) < minTxBytes || len(f.Data) > maxTxBytes {
+		if len(f.Data) < macHeaderBytes {
 			d.dropTx(f, nicsim.DropTxBadLength)
 			continue
 		}

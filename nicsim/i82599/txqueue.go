@@ -21,8 +21,8 @@ const (
 	txFetchLimit = 256
 	// maxTSOBytes bounds a segmented packet's payload: PAYLEN has 18 bits.
 	maxTSOBytes = 1 << 18
-	minTxBytes  = 14
-	maxTxBytes  = nicsim.MaxFrameBytes
+	minTxBytes  = 17               // PAYLEN's least value (7.2.3.2.4)
+	maxTxBytes  = 31<<9 - fcsBytes // 15.5 KiB, tags that the adapter inserts apart (1.3)
 )
 
 // txQueue is a transmit queue: a ring of descriptors and the packet that is
@@ -247,7 +247,7 @@ func (q *txQueue) spoil(why nicsim.Drop) {
 func (q *txQueue) add(b *txBatch, i uint32, addr dma.Addr, n int, flags ixgbe.TxFlags) {
 	d := q.d
 	eop := flags&ixgbe.TxEOP != 0
-	if eop && q.parts == 0 && !q.old && q.first.Flags&ixgbe.TxTSE == 0 && q.fault == 0 && n <= maxTxBytes {
+	if eop && q.parts == 0 && !q.old && q.first.Flags&ixgbe.TxTSE == 0 && q.fault == 0 && n >= minTxBytes && n <= maxTxBytes {
 		// A packet in one buffer: straight into its frame.
 		if mem := d.fn.Memory.Bytes(addr, n, dma.Read); mem != nil && n == int(q.first.PAYLEN) {
 			f := d.pool.Get(n)
@@ -293,7 +293,7 @@ func (q *txQueue) whole(b *txBatch, i uint32, flags ixgbe.TxFlags) {
 	switch {
 	case !q.old && q.first.Flags&ixgbe.TxTSE != 0:
 		q.startCut(i, flags)
-	case q.bytes > maxTxBytes || q.bytes == 0:
+	case q.bytes > maxTxBytes || q.bytes < minTxBytes:
 		q.spoil(nicsim.DropTxBadLength)
 	case !q.old && q.bytes != int(q.first.PAYLEN):
 		// 7.2.3.2.4: PAYLEN is the whole packet when TSE is clear.

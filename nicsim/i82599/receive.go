@@ -18,12 +18,14 @@ type receiver struct {
 	enabled bool // RXCTRL.RXEN
 	filters filters
 	rsc     rsc
-	batch   rxBatch
+	batches [numClasses]rxBatch
+	waiting uint8 // batches that are not done
+	arbiter arbiter
 	raise   [numQueues / 64]uint64 // queues that wrote back in this turn
 	urgent  [numQueues / 64]uint64 // queues with a frame that may not wait (7.3.2.1.1)
 }
 
-// rxBatch is received frames between the packet buffer and the queues. It
+// rxBatch is received frames between a packet buffer and the queues. It
 // outlives a turn when a queue has no descriptors and no drop enable: the
 // frames behind wait, as they do in the hardware (7.1.9).
 type rxBatch struct {
@@ -53,27 +55,39 @@ func (r *receiver) init(d *Device) {
 	r.rsc.init(d)
 }
 
-// receive moves frames from the packet buffer to the rings until the buffer is
-// empty, a queue blocks, or the budget is spent.
+// receive moves frames from the packet buffers to the rings until the buffers
+// are empty, their queues block, or the budget is spent. A class whose queue
+// blocks does not hold up the others.
 func (d *Device) receive(budget int) int {
-	b := &d.rx.batch
-	if d.mac.held == 0 && b.next == b.n && d.rx.rsc.waiting == 0 || !d.masterEnabled() {
+	r := &d.rx
+	if d.mac.filled|r.waiting == 0 && r.rsc.waiting == 0 || !d.masterEnabled() {
 		return 0
 	}
-	done := d.rx.rsc.retry()
+	done, blocked := r.rsc.retry(), uint8(0)
 	for done < budget {
-		if b.next == b.n {
-			b.next, b.n = 0, d.mac.take(b.p[:])
-			if b.n == 0 {
-				break
-			}
-			d.receiveBatch(b)
-		}
-		n := d.deliver(b)
-		done += n
-		if b.next < b.n {
+		ready := (d.mac.filled | r.waiting) &^ blocked
+		if ready == 0 {
 			break
 		}
+		class := 0
+		if ready != 1 {
+			class = r.arbiter.pick(ready)
+		}
+		b := &r.batches[class]
+		if b.next == b.n {
+			var wire int
+			b.next = 0
+			b.n, wire = d.mac.take(b.p[:], class)
+			r.arbiter.charge(class, wire)
+			d.receiveBatch(b)
+		}
+		done += d.deliver(b)
+		if b.next < b.n {
+			r.waiting |= 1 << class
+			blocked |= 1 << class
+			continue
+		}
+		r.waiting &^= 1 << class
 		done++ // a batch of drops is work too
 	}
 	d.raiseRx()
@@ -94,7 +108,7 @@ func (d *Device) checkMAC(b *rxBatch) {
 		}
 		switch {
 		case n >= minFrameBytes && n <= limit && p.f.Flags == 0:
-			if t := be16(p.f.Data[12:]); t <= maxLengthField || t == macControl {
+			if t := be16(p.f.Data[12:]); t <= maxLengthField {
 				d.checkLength(p, int(t))
 			}
 		case p.f.Flags&nicsim.BadFCS != 0:
@@ -112,14 +126,9 @@ func (d *Device) checkMAC(b *rxBatch) {
 // (802.3 3.2.6).
 const maxLengthField = 1500
 
-// checkLength looks at what is not ordinary in the field behind the addresses: a
-// MAC control frame, or an 802.3 length that is not the frame's, which is
-// counted (RLEC) and no more.
+// checkLength counts an 802.3 length that is not the frame's (RLEC); nothing
+// more comes of it.
 func (d *Device) checkLength(p *rxPacket, field int) {
-	if field == macControl {
-		d.macControl(p)
-		return
-	}
 	n := len(p.f.Data) - 14
 	if field > n || n > minFrameBytes-14 && field != n {
 		d.stats.lengthErrors.n++

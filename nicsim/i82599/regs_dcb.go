@@ -5,12 +5,12 @@ import "nicsim.dev/nicsim/reg"
 // dcbRegs are the arbiters and rate limits of data center bridging (82599
 // datasheet 8.2.3.10).
 var dcbRegs = []reg.Row[Device]{
-	{Name: "RTRPCS", Title: "DCB Receive Packet Plane Control and Status", Off: 0x02430, Mask: 0x46, Spec: "8.2.3.10.1"},
+	{Name: "RTRPCS", Title: "DCB Receive Packet Plane Control and Status", Off: 0x02430, Mask: 0x46, Spec: "8.2.3.10.1", Wrote: (*Device).wroteRTRPCS},
 	{Name: "RTTDCS", Title: "DCB Transmit Descriptor Plane Control and Status", Off: 0x04900, Mask: 0x80C00053, Reset: 0x00C00000, Spec: "8.2.3.10.2", Wrote: (*Device).wroteRTTDCS},
 	{Name: "RTTPCS", Title: "DCB Transmit Packet Plane Control and Status", Off: 0x0CD00, Mask: 0xFFC00160, Reset: 0x89000000, Spec: "8.2.3.10.3"},
 	{Name: "RTRUP2TC", Title: "DCB Receive User Priority to Traffic Class", Off: 0x03020, Mask: 0x00FFFFFF, Spec: "8.2.3.10.4", Wrote: (*Device).wroteRTRUP2TC},
 	{Name: "RTTUP2TC", Title: "DCB Transmit User Priority to Traffic Class", Off: 0x0C800, Mask: 0x00FFFFFF, Spec: "8.2.3.10.5", Wrote: (*Device).wroteRTTUP2TC},
-	{Name: "RTRPT4C", Title: "DCB Receive Packet Plane T4 Config", Off: 0x02140, N: 8, Mask: 0xC0FFFFFF, Spec: "8.2.3.10.6"},
+	{Name: "RTRPT4C", Title: "DCB Receive Packet Plane T4 Config", Off: 0x02140, N: 8, Mask: 0xC0FFFFFF, Spec: "8.2.3.10.6", Wrote: (*Device).wroteRTRPT4C},
 	{Name: "TXLLQ", Title: "Strict Low Latency Tx Queues", Off: 0x082E0, N: 4, Spec: "8.2.3.10"},
 	{Name: "RTRPT4S", Title: "DCB Receive Packet Plane T4 Status", Off: 0x02160, N: 8, Mode: reg.RO, Spec: "8.2.3.10"},
 	{Name: "RTTDT2C", Title: "DCB Transmit Descriptor Plane T2 Config", Off: 0x04910, N: 8, Mask: 0xC0FFFFFF, Spec: "8.2.3.10.9", Wrote: (*Device).wroteRTTDT2C},

@@ -23,7 +23,7 @@ var receiveDMARegs = []reg.Row[Device]{
 	{Name: "SRRCTL", Title: "Split Receive Control", Off: 0x02100, N: 16, Alias: "SRRCTL", Spec: "8.2.3.8.7"},
 	// RDRXCTL resets to: DMA initialization done, RSCFRSTSIZE 8.
 	{Name: "RDRXCTL", Title: "Receive DMA Control", Off: 0x02F00, Mask: 0x063E0002, Reset: 0x00100008, Spec: "8.2.3.8.8"},
-	{Name: "RXPBSIZE", Title: "Receive Packet Buffer Size", Off: 0x03C00, N: 8, Mask: 0xFFC00, Reset: 0x80000, Spec: "8.2.3.8.9"},
+	{Name: "RXPBSIZE", Title: "Receive Packet Buffer Size", Off: 0x03C00, N: 8, Mask: 0xFFC00, Reset: 0x80000, Spec: "8.2.3.8.9", Wrote: (*Device).wroteRXPBSIZE},
 	{Name: "RXCTRL", Title: "Receive Control", Off: 0x03000, Mask: 0x1, Spec: "8.2.3.8.10", Wrote: (*Device).wroteRXCTRL},
 	{Name: "RXMEMWRAP", Title: "Rx Packet Buffer Flush Detect", Off: 0x03190, Mode: reg.RO, Reset: 0x88888888, Spec: "8.2.3.8.11"},
 	{Name: "RSCDBU", Title: "RSC Data Buffer Control", Off: 0x03028, Mask: 0x80, Spec: "8.2.3.8.12"},

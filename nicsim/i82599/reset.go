@@ -101,10 +101,13 @@ func (d *Device) resetQueues() {
 		q.rscDescriptors, q.split = 0, 0
 		q.packetBytes, q.headerBytes, q.descType, q.dropOn, q.strip = 2048, 256, 0, false, false
 	}
-	b := &d.rx.batch
-	for ; b.next < b.n; b.next++ {
-		d.drop(b.p[b.next].f, nicsim.DropRxReset)
+	for i := range d.rx.batches {
+		b := &d.rx.batches[i]
+		for ; b.next < b.n; b.next++ {
+			d.drop(b.p[b.next].f, nicsim.DropRxReset)
+		}
 	}
+	d.rx.waiting, d.rx.arbiter = 0, arbiter{}
 	d.rscOff = false
 	d.mac.reset()
 }

@@ -38,11 +38,14 @@ func GoFlags(args []string) []string {
 	return out
 }
 
-// Colour says whether f is a terminal whose user wants colours.
-func Colour(f *os.File) bool {
+// Terminal says whether f is a terminal.
+func Terminal(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
+
+// Colour says whether f is a terminal whose user wants colours.
+func Colour(f *os.File) bool { return Terminal(f) && os.Getenv("NO_COLOR") == "" }
 
 // Version is the version of this module, "(devel)" outside a release.
 func Version() string {

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 
@@ -62,6 +63,12 @@ func (w *world) account(a *Adapter) string {
 	return b.String()
 }
 
+// list prints what account does, a counter a line.
+func (w *world) list(out io.Writer, a *Adapter) {
+	head, counters, _ := strings.Cut(w.account(a), ": ")
+	fmt.Fprintf(out, "%s:\n  %s\n", strings.TrimSuffix(head, ":"), strings.ReplaceAll(counters, " ", "\n  "))
+}
+
 func runCounters(c *call) error {
 	a, err := c.adapter(c.args[0])
 	if err != nil {
@@ -70,8 +77,7 @@ func runCounters(c *call) error {
 	if err := c.settle(); err != nil {
 		return err
 	}
-	head, list, _ := strings.Cut(c.account(a), ": ")
-	fmt.Fprintf(c.ts.Stdout(), "%s:\n  %s\n", head, strings.ReplaceAll(list, " ", "\n  "))
+	c.list(c.ts.Stdout(), a)
 	return nil
 }
 

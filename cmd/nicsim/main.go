@@ -24,6 +24,7 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Run scenarios: files, folders, or the bundled suite."`
 	Models  modelsCmd  `cmd:"" help:"List the hardware models, or print a model's register table as Markdown."`
 	Bench   benchCmd   `cmd:"" help:"Measure the adapter, each benchmark beside its reference."`
+	Tap     tapCmd     `cmd:"" help:"Bridge two TAP interfaces of the kernel by two adapters and a cable, until interrupted."`
 	Trace   traceCmd   `cmd:"" help:"Print what the driver of a running adapter does, one line each."`
 	Extcap  extcapCmd  `cmd:"" help:"Be a capture source of Wireshark: what it asks of programs in its extcap folder."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -61,6 +62,32 @@ type benchCmd struct {
 
 func (c *benchCmd) Run() error {
 	return bench.Run(os.Stdout, bench.Options{JSON: c.JSON, Progress: os.Stderr}, c.Name...)
+}
+
+type tapCmd struct {
+	A          string   `default:"nicsim0" help:"Name of the first interface."`
+	B          string   `default:"nicsim1" help:"Name of the second interface."`
+	NetnsA     string   `name:"netns-a" placeholder:"NAME" help:"Network namespace of the first, by name or path."`
+	NetnsB     string   `name:"netns-b" placeholder:"NAME" help:"Network namespace of the second."`
+	AddrA      []string `name:"addr-a" placeholder:"IP/LEN" help:"Addresses of the first."`
+	AddrB      []string `name:"addr-b" placeholder:"IP/LEN" help:"Addresses of the second."`
+	Queues     int      `default:"2" help:"Queues of each interface and adapter."`
+	MTU        int      `name:"mtu" default:"1500" help:"Largest packet in bytes."`
+	NoOffloads bool     `help:"Leave segmentation, checksums and tags to the kernel."`
+	Impair     string   `placeholder:"WORDS" help:"What the cable does, such as \"loss=0.1% delay=1ms\"."`
+	Seed       uint64   `default:"${seed}" help:"Seed of all chance."`
+	Metrics    string   `placeholder:"ADDR" help:"Serve counters to Prometheus at this address, such as localhost:9100."`
+}
+
+func (c *tapCmd) Run(ctx context.Context) error {
+	return scenarios.Bridge(ctx, os.Stdout, os.Stderr, scenarios.BridgeOptions{
+		Ends: [2]scenarios.BridgeEnd{
+			{Name: c.A, NetNS: c.NetnsA, Addrs: c.AddrA},
+			{Name: c.B, NetNS: c.NetnsB, Addrs: c.AddrB},
+		},
+		Queues: c.Queues, MTU: c.MTU, NoOffloads: c.NoOffloads, Impair: c.Impair, Seed: c.Seed, Metrics: c.Metrics,
+		Terminal: scenarios.Terminal(os.Stderr),
+	})
 }
 
 type traceCmd struct {

@@ -326,6 +326,9 @@ func (q *queue) settle(p *driver.RxPacket) {
 	}
 }
 
+// Name returns the name of the TAP.
+func (b *Bridge) Name() string { return b.dev.Name() }
+
 // Gone receives an error when the TAP cannot be read any more, such as when
 // somebody deleted the interface.
 func (b *Bridge) Gone() <-chan error { return b.gone }

@@ -124,11 +124,11 @@ const (
 // hardware takes 60 us to initialize the table; here FDIRCTRL.INIT-Done is set
 // at once.
 func (f *filters) setFDIRCTRL(v uint32) {
+	old := f.flows
 	f.flows = nil
 	f.control = v &^ fdirctrlDone
 	f.free, f.collided = 0, 0
 	if size := v & 3; size != 0 {
-		f.control |= fdirctrlDone
 		t := &flowDirector{
 			perfect:      v&fdirctrlPerfect != 0,
 			report:       v&fdirctrlReport != 0,
@@ -143,20 +143,33 @@ func (f *filters) setFDIRCTRL(v uint32) {
 		if t.perfect {
 			n /= 4
 		}
-		t.bucketMask = n - 1
-		t.buckets = make([]uint16, n)
-		t.filters = make([]flowFilter, n-2)
-		for i := range t.filters {
-			t.filters[i].next = uint16(i + 2)
-		}
-		t.filters[n-3].next = 0
-		t.unused = 1
+		t.allocate(n, old)
 		t.hash.setKeys(f.keys[0], f.keys[1])
 		f.flows = t
+		f.control |= fdirctrlDone
 		f.free = n - 2
 	}
 	f.compileKeep()
 	f.refilter()
+}
+
+// allocate makes an empty table of n buckets, in the memory of an old one if
+// that has the same size: software empties the table by initializing it again.
+func (t *flowDirector) allocate(n uint16, old *flowDirector) {
+	t.bucketMask = n - 1
+	if old != nil && old.bucketMask == t.bucketMask {
+		t.buckets, t.filters = old.buckets, old.filters
+		clear(t.buckets)
+		clear(t.filters)
+	} else {
+		t.buckets = make([]uint16, n)
+		t.filters = make([]flowFilter, n-2)
+	}
+	for i := range t.filters {
+		t.filters[i].next = uint16(i + 2)
+	}
+	t.filters[n-3].next = 0
+	t.unused = 1
 }
 
 func (t *flowDirector) at(i uint16) *flowFilter { return &t.filters[i-1] }

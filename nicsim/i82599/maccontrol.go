@@ -10,7 +10,6 @@ const (
 	hlregLoopback = 1 << 15 // HLREG0.LPBK
 
 	ctrlExtDoubleVLAN = 1 << 26 // CTRL_EXT.EXTENDED_VLAN (8.2.3.1.3)
-	fctrlStoreBad     = 1 << 1  // FCTRL.SBP (8.2.3.7.1)
 )
 
 func (d *Device) wroteHLREG0(_ int, _, v uint32) { d.configureMAC() }

@@ -11,7 +11,6 @@ const (
 	ctrlReset     = 1 << 26 // CTRL.RST (8.2.3.1.1)
 	ctrlLinkReset = 1 << 3  // CTRL.LRST
 	ctrlNoMaster  = 1 << 2  // CTRL.PCIe Master Disable
-	addressValid  = 1 << 31 // RAH.AV
 	statusMaster  = 1 << 19 // STATUS.PCIe Master Enable Status (8.2.3.1.2)
 )
 
@@ -54,7 +53,7 @@ func (d *Device) restart() {
 func (d *Device) loadMAC() {
 	a := d.eeprom.mac()
 	d.reg.Set(atRAL0, binary.LittleEndian.Uint32(a[:]))
-	d.reg.Set(atRAL0+4, uint32(binary.LittleEndian.Uint16(a[4:]))|addressValid)
+	d.reg.Set(atRAL0+4, uint32(binary.LittleEndian.Uint16(a[4:]))|rahAV)
 }
 
 // wroteCTRL resets the port, with LRST the link too.

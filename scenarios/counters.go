@@ -20,11 +20,6 @@ var _ = vocabulary(
 		what:  "Prints every counter of A that is not zero.",
 		run:   runCounters,
 	},
-	&command{
-		usage: "interrupts A COUNT [vector=N]",
-		what:  "Checks how many interrupts A has raised since the last time this was asked. COUNT may be >N.",
-		run:   runInterrupts,
-	},
 )
 
 // totals returns an adapter's counters: those of the whole adapter, or the sum
@@ -137,30 +132,4 @@ func (c *call) meets(got uint64, want string) (bool, error) {
 		return got < n, nil
 	}
 	return false, c.wrong("%q: N, >N or <N was expected", want)
-}
-
-func runInterrupts(c *call) error {
-	a, err := c.adapter(c.args[0])
-	if err != nil {
-		return err
-	}
-	if err := c.settle(); err != nil {
-		return err
-	}
-	vector, err := c.number("vector", -1)
-	if err != nil {
-		return err
-	}
-	var got uint64
-	for v, n := range a.probe.interrupts {
-		if vector < 0 || v == vector {
-			got += n - a.probe.seen[v]
-			a.probe.seen[v] = n
-		}
-	}
-	ok, err := c.meets(got, c.args[1])
-	if err == nil && !ok {
-		err = fmt.Errorf("%s raised %d interrupts, want %s", a.Name, got, c.args[1])
-	}
-	return err
 }

@@ -39,7 +39,7 @@ var _ = vocabulary(
 	&command{
 		usage: "reg A VERB NAME [value=N] ...",
 		what: "read NAME, write NAME VALUE, or expect NAME VALUE, by the datasheet's name: CTRL, RDT[3], or NAME&MASK to expect " +
-			"some bits. An address such as 0x5400 will do.",
+			"some bits. An address such as 0x5400 will do, or 4:0x2000 behind another base address register.",
 		run: runReg,
 	},
 	&command{
@@ -144,21 +144,35 @@ func runMem(c *call) error {
 // registerName is NAME, NAME[INDEX], either with &MASK.
 var registerName = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_]*)(?:\[(\d+)\])?$`)
 
+// place is an offset behind a base address register.
+type place struct {
+	bar int
+	off uint32
+}
+
 // register finds where the register that a script names is.
-func (c *call) register(a *Adapter, name string) (uint32, error) {
-	if off, err := strconv.ParseUint(name, 0, 32); err == nil {
-		return uint32(off), nil
+func (c *call) register(a *Adapter, name string) (at place, err error) {
+	text := name
+	if bar, off, ok := strings.Cut(name, ":"); ok {
+		if at.bar, err = strconv.Atoi(bar); err != nil {
+			return at, c.wrong("%q: an address such as 4:0x2000 was expected", name)
+		}
+		text = off
+	}
+	if off, err := strconv.ParseUint(text, 0, 32); err == nil {
+		at.off = uint32(off)
+		return at, nil
 	}
 	m := registerName.FindStringSubmatch(name)
 	if m == nil {
-		return 0, c.wrong("%q: a register such as CTRL or RDT[3] was expected", name)
+		return at, c.wrong("%q: a register such as CTRL or RDT[3] was expected", name)
 	}
 	i, _ := strconv.Atoi(m[2])
 	off, ok := a.Model.Register(m[1], i)
 	if !ok {
-		return 0, c.wrong("the %s has no register %s", a.Model.Name, name)
+		return at, c.wrong("the %s has no register %s", a.Model.Name, name)
 	}
-	return off, nil
+	return place{registerBAR, off}, nil
 }
 
 // registerBAR is the base address register that registers are behind.
@@ -170,7 +184,7 @@ func runReg(c *call) error {
 		return err
 	}
 	name, maskText, masked := strings.Cut(c.args[2], "&")
-	off, err := c.register(a, name)
+	at, err := c.register(a, name)
 	if err != nil {
 		return err
 	}
@@ -185,13 +199,13 @@ func runReg(c *call) error {
 		}
 	}
 	if verb == "write" {
-		a.fn.Write32(registerBAR, off, uint32(v))
+		a.fn.Write32(at.bar, at.off, uint32(v))
 		return nil
 	}
 	if err := c.settle(); err != nil {
 		return err
 	}
-	got := a.fn.Read32(registerBAR, off)
+	got := a.fn.Read32(at.bar, at.off)
 	if verb == "read" {
 		fmt.Fprintf(c.ts.Stdout(), "%s = %#x\n", c.args[2], got)
 		return nil
@@ -225,7 +239,7 @@ func runRegs(c *call) error {
 		if len(words) != 2 {
 			return fmt.Errorf("%s:%d: NAME VALUE was expected", c.args[1], n)
 		}
-		off, err := c.register(a, words[0])
+		at, err := c.register(a, words[0])
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", c.args[1], n, err)
 		}
@@ -233,7 +247,7 @@ func runRegs(c *call) error {
 		if err != nil {
 			return fmt.Errorf("%s:%d: %q: a number of 32 bits was expected", c.args[1], n, words[1])
 		}
-		a.fn.Write32(registerBAR, off, uint32(v))
+		a.fn.Write32(at.bar, at.off, uint32(v))
 	}
 	return nil
 }

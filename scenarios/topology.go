@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"nicsim.dev/nicsim"
-	"nicsim.dev/nicsim/pci"
 	"nicsim.dev/scenarios/need"
 	"nicsim.dev/tapbridge/pair"
 )
@@ -114,15 +113,14 @@ func runAdapter(c *call) error {
 	}
 	a := &Adapter{
 		Name: name, Model: m, Device: dev, mac: mac, fn: dev.Functions()[0],
-		probe: &witness{interrupts: map[int]uint64{}, seen: map[int]uint64{}},
 		rings: map[ringKey]*rawRing{}, inbox: map[int][]received{},
 	}
+	a.irq = &interrupts{a: a, sent: map[int]uint64{}, seen: map[int]uint64{}}
 	if c.capture != nil {
 		c.capture.Describe(name, m.Title, 0)
-		a.probe.tap = c.capture
+		dev.SetProbe(c.capture)
 	}
-	dev.SetProbe(a.probe)
-	a.fn.SetInterrupter(sink{})
+	a.fn.SetInterrupter(a.irq)
 	c.order = append(c.order, a)
 	c.byName[name] = a
 	c.loop.Add(dev)
@@ -131,15 +129,6 @@ func runAdapter(c *call) error {
 	}
 	return nil
 }
-
-// sink takes the interrupts of adapters that have no driver; the witness counts
-// them.
-type sink struct{}
-
-func (sink) Message(int, uint64, uint32) bool { return true }
-func (sink) Line(bool)                        {}
-
-var _ pci.Interrupter = sink{}
 
 func parseMAC(s string) ([6]byte, error) {
 	m, err := net.ParseMAC(s)

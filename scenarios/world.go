@@ -61,7 +61,7 @@ type Adapter struct {
 	stack  *netstack.Stack
 	fn     *pci.Function
 	mac    [6]byte
-	probe  *witness
+	irq    *interrupts
 	cable  *pair.Pair
 	side   pair.Direction // of cable: what this adapter sends
 	peer   *Adapter
@@ -202,22 +202,5 @@ func (w *world) until(done func() bool) (bool, error) {
 			return false, nil
 		}
 		w.clock.AdvanceTo(next)
-	}
-}
-
-// witness is the probe of every adapter: it counts interrupts, remembers the
-// latest events for the report of a failure, and passes them on.
-type witness struct {
-	interrupts map[int]uint64 // by vector
-	seen       map[int]uint64 // of which a script has been told
-	tap        *capture.Tap
-}
-
-func (p *witness) Observe(e *nicsim.Event) {
-	if e.Kind == nicsim.Interrupt {
-		p.interrupts[e.Queue]++
-	}
-	if p.tap != nil {
-		p.tap.Observe(e)
 	}
 }

@@ -84,6 +84,7 @@ func (d *Device) setSpeed(s linkSpeed) {
 	}
 	l.dropped = l.dropped || l.speed != 0
 	l.speed = s
+	d.time.setSpeed(d.clock.Now(), s)
 	d.interrupts.other(causeLink)
 	if d.probe != nil {
 		d.observe(&nicsim.Event{Kind: nicsim.Note, Name: s.String(), Queue: -1})

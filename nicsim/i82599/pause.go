@@ -114,14 +114,21 @@ func (m *mac) linkPause(units uint16) {
 		f.xoffRx.n++
 	}
 	if f.obeysLink {
-		f.until = m.d.clock.Now() + quanta(units)
+		f.until = m.d.clock.Now() + m.quanta(units)
 		if units > 0 {
 			m.d.clock.Schedule(&f.resumed, f.until) // so that virtual time comes there
 		}
 	}
 }
 
-func quanta(units uint16) sim.Time { return sim.Time(units) * quantumTenths / 10 }
+// quanta is the time that units of pause are.
+func (m *mac) quanta(units uint16) sim.Time {
+	t := sim.Time(units) * quantumTenths / 10
+	if m.d.link.speed == 1 {
+		t *= 10
+	}
+	return t
+}
 
 // priorityPause takes a time for each priority that the vector names (802.1Qbb
 // 36.2; 3.7.7.1.3).
@@ -142,7 +149,7 @@ func (m *mac) priorityPause(b []byte) {
 			f.classXoffRx[p].n++
 		}
 		if f.obeysPriority {
-			f.priorityUntil[p] = now + quanta(units)
+			f.priorityUntil[p] = now + m.quanta(units)
 		}
 	}
 	m.d.pauseClasses()
@@ -198,7 +205,7 @@ func (m *mac) levelsChanged(set uint8) {
 // repeatPause renews XOFF before the peer's timer ends.
 func (m *mac) repeatPause(c *classFlow) {
 	if n := m.flow.refresh; n > 0 {
-		m.d.clock.After(&c.again, quanta(n))
+		m.d.clock.After(&c.again, m.quanta(n))
 	}
 }
 

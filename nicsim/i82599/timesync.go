@@ -29,8 +29,8 @@ const (
 // atRXMTRL holds what TSYNCRXCTL.Type refers to.
 const atRXMTRL = 0x5120
 
-// tickTenths is the period of the DMA clock in tenths of a nanosecond, at 10
-// Gb/s: 6.4 ns (7.9.3.1).
+// tickTenths is the period of the DMA clock in tenths of a nanosecond at 10
+// Gb/s, 6.4 ns; at 1 Gb/s it is ten times as long (7.9.3.1).
 const tickTenths = 64
 
 // timeSync is the time synchronization unit.
@@ -41,6 +41,7 @@ type timeSync struct {
 	originTenths int64
 	increment    uint64
 	period       int64
+	tick         int64 // tenths of a nanosecond
 
 	readHigh   uint32 // SYSTIMH as of the last read of SYSTIML
 	adjustment uint32 // TIMADJL, which the write of TIMADJH applies
@@ -83,8 +84,17 @@ func (l *stampLatch) take(time uint64) bool {
 
 // reset stops the clock at zero.
 func (s *timeSync) reset(mtrl uint32) {
-	*s = timeSync{}
+	*s = timeSync{tick: s.tick}
 	s.setMTRL(mtrl)
+}
+
+// setSpeed gives the DMA clock the period that goes with the link. Without a
+// link it keeps the last one.
+func (s *timeSync) setSpeed(now sim.Time, speed linkSpeed) {
+	if speed != 0 {
+		s.settle(now)
+		s.tick = tickTenths * 10 / int64(speed)
+	}
 }
 
 func (s *timeSync) setMTRL(v uint32) {
@@ -93,7 +103,7 @@ func (s *timeSync) setMTRL(v uint32) {
 
 // at returns SYSTIM at time t.
 func (s *timeSync) at(t sim.Time) uint64 {
-	if s.period == 0 {
+	if s.period == 0 || s.tick == 0 {
 		return s.base
 	}
 	return s.base + s.increment*uint64(s.steps(t))
@@ -101,19 +111,19 @@ func (s *timeSync) at(t sim.Time) uint64 {
 
 // steps is how often SYSTIM has grown since its origin.
 func (s *timeSync) steps(t sim.Time) int64 {
-	return (int64(t)*10 - s.originTenths) / (tickTenths * s.period)
+	return (int64(t)*10 - s.originTenths) / (s.tick * s.period)
 }
 
 // settle moves the origin to the last step before now, so that what follows
 // can be changed.
 func (s *timeSync) settle(now sim.Time) {
-	if s.period == 0 {
+	if s.period == 0 || s.tick == 0 {
 		s.originTenths = int64(now) * 10
 		return
 	}
 	n := s.steps(now)
 	s.base += s.increment * uint64(n)
-	s.originTenths += n * tickTenths * s.period
+	s.originTenths += n * s.tick * s.period
 }
 
 // wants says whether a frame is of those that software wants stamped, and where

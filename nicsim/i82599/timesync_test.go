@@ -176,3 +176,18 @@ func TestTransmitStamp(t *testing.T) {
 	require.Zero(t, h.get("TSYNCTXCTL")&tsyncValid)
 	require.Len(t, h.wire.sent, 3)
 }
+
+// TestSystemTimeAtOneGigabit holds that the clock's ticks are ten times as long.
+func TestSystemTimeAtOneGigabit(t *testing.T) {
+	h := newHands(t)
+	startClock(h)
+	h.pass(sim.Millisecond)
+	before := h.systemTime()
+	h.d.setSpeed(1)
+	h.pass(sim.Millisecond)
+	require.InDelta(t, float64(sim.Millisecond)/10, float64(h.systemTime()-before)/unitsPerNS, 15)
+	before = h.systemTime()
+	h.d.setSpeed(0)
+	h.pass(sim.Millisecond)
+	require.InDelta(t, float64(sim.Millisecond)/10, float64(h.systemTime()-before)/unitsPerNS, 15)
+}

@@ -13,7 +13,6 @@ const (
 	// defaultMaxBytes is the longest untagged frame, FCS included, while
 	// HLREG0.JUMBOEN is clear (8.2.3.22.13).
 	defaultMaxBytes = 1518
-	vlanTagBytes    = 4
 )
 
 // mac is the port: the Ethernet MAC and the receive packet buffers behind it.

@@ -7,6 +7,7 @@ import (
 	"nicsim.dev/nicsim"
 	"nicsim.dev/offloads/checksum"
 	"nicsim.dev/offloads/parse"
+	"nicsim.dev/offloads/vlan"
 )
 
 // rxBatchFrames is how many received frames go through the pipeline together.
@@ -103,7 +104,7 @@ func (d *Device) checkMAC(b *rxBatch) {
 		p.drop, p.bad, p.stripped, p.seen = nicsim.DropNone, false, false, false
 		n := len(p.f.Data)
 		limit := d.mac.maxBytes - fcsBytes
-		if n > limit && n <= limit+vlanTagBytes*d.mac.tagsIn(p.f.Data) {
+		if n > limit && n <= limit+vlan.TagBytes*d.mac.tagsIn(p.f.Data) {
 			limit = n
 		}
 		switch {

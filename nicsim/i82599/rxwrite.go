@@ -6,6 +6,7 @@ import (
 	"nicsim.dev/nicsim/dma"
 	"nicsim.dev/offloads/hdrsplit"
 	"nicsim.dev/offloads/parse"
+	"nicsim.dev/offloads/vlan"
 )
 
 // rxWrite is a packet on its way into descriptors, with what they say of it.
@@ -45,20 +46,20 @@ func (q *rxQueue) describe(w *rxWrite, p *rxPacket) {
 
 // stripTag takes the inner tag out of a frame and keeps it for the descriptor.
 func (q *rxQueue) stripTag(p *rxPacket) {
-	at := 12
+	if p.stripped {
+		return // it waited for a descriptor
+	}
+	at := vlan.First
 	if p.h.Kind&parse.ExtendedVLAN != 0 {
 		if p.h.Kind&parse.DoubleTagged == 0 {
 			return // the only tag is an outer one, which stays (7.4.5)
 		}
-		at = 16
+		at = vlan.Second
 	}
-	if p.stripped {
-		return // it waited for a descriptor
-	}
-	p.tag, p.stripped = p.h.InnerTCI, true
-	copy(p.f.Data[vlanTagBytes:], p.f.Data[:at])
-	p.f.Pull(vlanTagBytes)
-	p.h.Shift(-vlanTagBytes)
+	p.stripped = true
+	p.tag, _ = vlan.Pop(p.f.Data, 0, at)
+	p.f.Pull(vlan.TagBytes)
+	p.h.Shift(-vlan.TagBytes)
 }
 
 // plan decides how many bytes go to the header buffer (7.1.10).

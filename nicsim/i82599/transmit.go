@@ -1,11 +1,11 @@
 package i82599
 
 import (
-	"encoding/binary"
 	"math/bits"
 
 	"nicsim.dev/nicsim"
 	"nicsim.dev/offloads/checksum"
+	"nicsim.dev/offloads/vlan"
 )
 
 // txBatchFrames is how many frames go through the pipeline together: enough to
@@ -178,17 +178,15 @@ func (d *Device) insertTags(b *txBatch) {
 			continue
 		}
 		f := b.frames[i]
-		at := 12
+		at := vlan.First
 		if d.mac.doubleVLAN && len(f.Data) >= 18 && be16(f.Data[12:]) == d.mac.outerTPID {
-			at = 16
+			at = vlan.Second
 		}
 		if len(f.Data) < at+2 {
 			continue
 		}
-		f.Push(vlanTagBytes)
-		copy(f.Data, f.Data[vlanTagBytes:vlanTagBytes+at])
-		binary.BigEndian.PutUint16(f.Data[at:], d.mac.txTPID)
-		binary.BigEndian.PutUint16(f.Data[at+2:], b.asks[i].vlan)
+		f.Push(vlan.TagBytes)
+		vlan.Push(f.Data, vlan.TagBytes, at, d.mac.txTPID, b.asks[i].vlan)
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 type packetBuffer struct {
 	ring       []*nicsim.Frame // a power of two long
 	head, held int
-	bytes      int
+	bytes      int // of these, and of those of a batch that have not reached memory
 	room       int // bytes, RXPBSIZE
 }
 
@@ -52,7 +52,6 @@ func (p *packetBuffer) pop() *nicsim.Frame {
 	f := p.ring[p.head]
 	p.head = (p.head + 1) & (len(p.ring) - 1)
 	p.held--
-	p.bytes -= len(f.Data)
 	return f
 }
 
@@ -104,21 +103,30 @@ func (m *mac) classOf(b []byte) int {
 }
 
 // take moves up to len(out) frames out of the buffer of a class, and returns
-// how many, and their bytes on the wire.
+// how many, and their bytes on the wire. They need their room until release.
 func (m *mac) take(out []rxPacket, class int) (n, wire int) {
 	p := &m.buffers[class]
 	n = min(len(out), p.held)
-	before := p.bytes
 	for i := range n {
-		out[i].f = p.pop()
+		f := p.pop()
+		out[i].f, out[i].bytes = f, len(f.Data)
+		wire += len(f.Data) + fcsBytes
 	}
 	if p.held == 0 {
 		m.filled &^= 1 << class
 	}
-	if n > 0 {
+	return n, wire
+}
+
+// release makes room of what a batch has brought to its queues.
+func (m *mac) release(b *rxBatch, class int) {
+	before := m.buffers[class].bytes
+	for ; b.freed < b.next; b.freed++ {
+		m.buffers[class].bytes -= b.p[b.freed].bytes
+	}
+	if m.buffers[class].bytes != before {
 		m.levelsChanged(1 << class)
 	}
-	return n, before - p.bytes + n*fcsBytes
 }
 
 // emptyBuffers drops what waits, and takes the sizes from the registers.
@@ -128,6 +136,7 @@ func (m *mac) emptyBuffers() {
 		for p.held > 0 {
 			m.d.drop(p.pop(), nicsim.DropRxReset)
 		}
+		p.bytes = 0
 		p.room = int(m.d.reg.Get(atRXPBSIZE+4*uint32(i)) & pbsizeBytes)
 	}
 	m.filled = 0

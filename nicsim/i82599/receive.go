@@ -31,20 +31,23 @@ type receiver struct {
 // frames behind wait, as they do in the hardware (7.1.9).
 type rxBatch struct {
 	next, n int
+	freed   int // frames whose room in the packet buffer is free again
 	p       [rxBatchFrames]rxPacket
 }
 
 // rxPacket is what the stages find out about a frame.
 type rxPacket struct {
-	f    *nicsim.Frame
-	h    parse.Headers
-	c    rxClass
-	sums ixgbe.RxStatus // what checksums were verified, and how
-	drop nicsim.Drop    // why it goes no further
-	odd  bool           // takePlain is not to try it
-	bad  bool           // damaged, but FCTRL.SBP asks for it
+	f     *nicsim.Frame
+	h     parse.Headers
+	c     rxClass
+	bytes int            // as it arrived
+	sums  ixgbe.RxStatus // what checksums were verified, and how
+	drop  nicsim.Drop    // why it goes no further
+	odd   bool           // takePlain is not to try it
+	bad   bool           // damaged, but FCTRL.SBP asks for it
 
 	seen     bool // by the probe
+	fcs      bool // the frame check sequence was put behind it
 	stripped bool // the inner tag was taken out
 	tag      uint16
 }
@@ -77,12 +80,13 @@ func (d *Device) receive(budget int) int {
 		b := &r.batches[class]
 		if b.next == b.n {
 			var wire int
-			b.next = 0
+			b.next, b.freed = 0, 0
 			b.n, wire = d.mac.take(b.p[:], class)
 			r.arbiter.charge(class, wire)
 			d.receiveBatch(b)
 		}
 		done += d.deliver(b)
+		d.mac.release(b, class)
 		if b.next < b.n {
 			r.waiting |= 1 << class
 			blocked |= 1 << class
@@ -101,7 +105,7 @@ func (d *Device) receive(budget int) int {
 func (d *Device) checkMAC(b *rxBatch) {
 	for i := range b.n {
 		p := &b.p[i]
-		p.drop, p.bad, p.stripped, p.seen = nicsim.DropNone, false, false, false
+		p.drop, p.bad, p.fcs, p.stripped, p.seen = nicsim.DropNone, false, false, false, false
 		n := len(p.f.Data)
 		limit := d.mac.maxBytes - fcsBytes
 		if n > limit && n <= limit+vlan.TagBytes*d.mac.tagsIn(p.f.Data) {
@@ -114,6 +118,9 @@ func (d *Device) checkMAC(b *rxBatch) {
 			}
 		case p.f.Flags&nicsim.BadFCS != 0:
 			d.refuse(p, nicsim.DropRxCRC)
+			if n > limit {
+				d.stats.jabber.n++
+			}
 		case n < minFrameBytes:
 			d.refuse(p, nicsim.DropRxTooShort)
 		default:

@@ -23,8 +23,9 @@ func rxQueueReg(low uint32, i int) uint32 {
 }
 
 const (
-	atRAL0  = 0xA200
-	atRQSMR = 0x2300
+	atRAL0        = 0xA200
+	atRQSMR       = 0x2300
+	atRXDSTATCTRL = 0x2F40
 
 	atCTRL    = 0x00000
 	atSTATUS  = 0x00008

@@ -81,7 +81,7 @@ var statisticsRegs = []reg.Row[Device]{
 // the FCoE counters (82599 datasheet 8.2.3.23). The counters clear when read.
 var queueStatisticsRegs = []reg.Row[Device]{
 	{Name: "RQSMR", Title: "Receive Queue Statistic Mapping", Off: 0x02300, N: 32, Mask: 0x0F0F0F0F, Spec: "8.2.3.23.71", Wrote: (*Device).wroteRQSMR},
-	{Name: "RXDSTATCTRL", Title: "Rx DMA Statistic Counter Control", Off: 0x02F40, Mask: 0x3F, Spec: "8.2.3.23.72"},
+	{Name: "RXDSTATCTRL", Title: "Rx DMA Statistic Counter Control", Off: 0x02F40, Mask: 0x3F, Spec: "8.2.3.23.72", Wrote: (*Device).wroteRXDSTATCTRL},
 	{Name: "TQSM", Title: "Transmit Queue Statistic Mapping", Off: 0x08600, N: 32, Mask: 0x0F0F0F0F, Spec: "8.2.3.23.73", Wrote: (*Device).wroteTQSM},
 	{Name: "QPRC", Title: "Queue Packets Received Count", Off: 0x01030, Stride: 0x40, N: 16, Mode: reg.RC, Spec: "8.2.3.23.74", Read: show(gatheredRx(func(s *statistics, i int) *tally { return &s.rxQueuePackets[i] }))},
 	{Name: "QPRDC", Title: "Queue Packets Received Drop Count", Off: 0x01430, Stride: 0x40, N: 16, Mode: reg.RC, Spec: "8.2.3.23.75", Read: show(gatheredRx(func(s *statistics, i int) *tally { return &s.rxQueueDrops[i] }))},

@@ -59,8 +59,9 @@ func (q *rxQueue) accept(p *rxPacket) fate {
 		d.drop(p.f, nicsim.DropRxQueueDisabled)
 		return taken
 	}
-	if d.mac.keepFCS {
+	if d.mac.keepFCS && !p.fcs {
 		p.f.AppendFCS()
+		p.fcs = true // it may come again, when it waited for a descriptor
 	}
 	if q.rscDescriptors > 0 {
 		return d.rx.rsc.accept(q, p)

@@ -86,8 +86,6 @@ func (s *statistics) countBad(f *nicsim.Frame, why nicsim.Drop) {
 		s.undersize.n++
 	case why == nicsim.DropRxTooLong:
 		s.oversize.n++
-	case fcs && f.WireBytes() > defaultMaxBytes:
-		s.jabber.n++
 	}
 	if fcs {
 		s.crcErrors.n++
@@ -151,14 +149,17 @@ func txSize(k int) func(*Device, int) *tally {
 // mapped to, so that a queue costs nothing but its own counts.
 func (d *Device) gatherRx() {
 	s := &d.stats
+	only := d.reg.Get(atRXDSTATCTRL) & rxdstatSelect
 	for i := range d.rx.queues {
 		q := &d.rx.queues[i]
 		k := d.reg.Get(atRQSMR+uint32(i)&^3) >> (8 * (i & 3)) & 0xF
 		s.rxQueuePackets[k].n += q.packets - q.counted.packets
 		s.rxQueueOctets[k].n += q.octets - q.counted.octets
 		s.rxQueueDrops[k].n += q.dropped - q.counted.drops
-		s.dmaRxFrames.n += q.packets - q.counted.packets
-		s.dmaRxOctets.n += q.octets - q.counted.octets
+		if only >= allQueues || k == only {
+			s.dmaRxFrames.n += q.packets - q.counted.packets
+			s.dmaRxOctets.n += q.octets - q.counted.octets
+		}
 		q.counted = counted{q.packets, q.octets, q.dropped}
 	}
 }
@@ -180,6 +181,15 @@ func (d *Device) gatherTx() {
 
 func (d *Device) wroteRQSMR(i int, old, _ uint32) { d.remap(atRQSMR+4*uint32(i), old, d.gatherRx) }
 func (d *Device) wroteTQSM(i int, old, _ uint32)  { d.remap(atTQSM+4*uint32(i), old, d.gatherTx) }
+
+// RXDSTATCTRL.QSEL: the queue counter whose queues the DMA counters count, or
+// all queues (8.2.3.23.72).
+const (
+	rxdstatSelect = 0x1F
+	allQueues     = 16
+)
+
+func (d *Device) wroteRXDSTATCTRL(_ int, old, _ uint32) { d.remap(atRXDSTATCTRL, old, d.gatherRx) }
 
 func (d *Device) remap(at, old uint32, gather func()) {
 	now := d.reg.Get(at)

@@ -60,7 +60,7 @@ type Model struct {
 	// DescriptorBytes is the length of a descriptor. Spell writes into b the one
 	// that words describe, Describe prints the one in b: kind is tx or rx as a
 	// driver posts it, with "-done" as the adapter writes it back, and possibly
-	// with the name of a format ahead.
+	// with the name of a format ahead; an event's name will do.
 	DescriptorBytes int
 	Spell           func(b []byte, words []string) error
 	Describe        func(kind string, b []byte) (string, error)

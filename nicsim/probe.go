@@ -15,7 +15,7 @@ const (
 	RegisterRead    EventKind = iota // Name, Offset, Value
 	RegisterWrite                    // Name, Offset, Value
 	Doorbell                         // Name, Side, Queue, Value: a tail register moved
-	DescriptorFetch                  // Side, Queue, Index, Data, Name: read by the adapter
+	DescriptorFetch                  // Side, Queue, Index, Data, Name (for Model.Describe): read by the adapter
 	DescriptorWrite                  // Side, Queue, Index, Data, Name: written back
 	Interrupt                        // Name, Queue: vector; Value: cause bits
 	PacketQueue                      // a packet as the driver sees it: Side, Queue, Data, ID, Drop...

@@ -32,8 +32,16 @@ func Bridge(ctx context.Context, out, status io.Writer, o BridgeOptions) error {
 	}
 	defer func() { link.Close() }()
 	if o.Metrics != "" {
-		at, _, err := metrics.Serve(ctx, o.Metrics, metrics.NewCollector(link.Loop.Do,
-			metrics.Adapter{Name: "A", Device: link.Devices[0]}, metrics.Adapter{Name: "B", Device: link.Devices[1]}))
+		var board metrics.Board
+		board.Live(func() (devices []metrics.Device, err error) {
+			err = link.Loop.Do(func() {
+				for i, d := range link.Devices {
+					devices = append(devices, metrics.Read("", string(rune('A'+i)), d))
+				}
+			})
+			return devices, err
+		})
+		at, _, err := board.Serve(ctx, o.Metrics)
 		if err != nil {
 			return err
 		}

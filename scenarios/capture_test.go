@@ -40,7 +40,7 @@ func runCaptured(t *testing.T) string {
 	file := filepath.Join(dir, "captured.txtar")
 	require.NoError(t, os.WriteFile(file, []byte(captured), 0o600))
 	var out bytes.Buffer
-	totals, err := RunFiles(t.Context(), []string{file}, "text", Options{Seed: 1, Capture: filepath.Join(dir, "out")}, &out, report.Style{})
+	totals, err := RunFiles(t.Context(), Files{Paths: []string{file}, Format: "text", Options: Options{Seed: 1, Capture: filepath.Join(dir, "out")}}, &out)
 	require.NoError(t, err)
 	require.Equal(t, report.ExitPass, totals.ExitCode(), out.String())
 	files, err := filepath.Glob(filepath.Join(dir, "out", "*.pcapng"))

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -113,6 +114,10 @@ func Trace(ctx context.Context, out io.Writer, o TraceOptions) error {
 	}
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	defer c.Close()
+	describe, err := describers(c)
+	if err != nil {
+		return err
+	}
 	n := 0
 	for e, err := range c.Trace(control.TraceFilter{Device: o.Device, Kinds: o.Kinds, Name: o.Name, Side: o.Side, Queue: o.Queue}) {
 		if ctx.Err() != nil {
@@ -121,7 +126,14 @@ func Trace(ctx context.Context, out io.Writer, o TraceOptions) error {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(out, e); err != nil {
+		if d := describe[e.Device]; d != nil && e.Data != "" {
+			if b, err := hex.DecodeString(e.Data); err == nil {
+				if text, err := d(e.Name, b); err == nil {
+					e.Name, e.Data = text, ""
+				}
+			}
+		}
+		if _, err := fmt.Fprintln(out, strings.TrimSpace(e.String())); err != nil {
 			return err
 		}
 		if n++; n == o.Lines {
@@ -129,6 +141,26 @@ func Trace(ctx context.Context, out io.Writer, o TraceOptions) error {
 		}
 	}
 	return nil
+}
+
+// describers returns what prints the descriptors of each adapter.
+func describers(c *control.Client) (map[string]func(string, []byte) (string, error), error) {
+	list, err := c.List()
+	if err != nil {
+		return nil, err
+	}
+	of := map[string]func(string, []byte) (string, error){}
+	for _, a := range list.Adapters {
+		if m, err := nicsim.Find(a.Model); err == nil {
+			of[a.Name] = func(kind string, b []byte) (string, error) {
+				if len(b) != m.DescriptorBytes {
+					return "", errors.New("not a descriptor")
+				}
+				return m.Describe(kind, b)
+			}
+		}
+	}
+	return of, nil
 }
 
 // findSocket finds the control socket that target means.

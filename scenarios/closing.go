@@ -10,6 +10,7 @@ import (
 
 	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/driver"
+	"nicsim.dev/scenarios/metrics"
 	"nicsim.dev/scenarios/report"
 	"nicsim.dev/tapbridge/live"
 	"nicsim.dev/tapbridge/netstack"
@@ -128,6 +129,9 @@ func playClosingScene(ctx context.Context, n int64, o Options) (string, error) {
 		return "", err
 	}
 	defer p.close()
+	if o.Metrics != nil {
+		defer o.Metrics.Live(p.read)()
+	}
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
 	r, err := p.transfer(ctx, n, closingStreams, o.Seed)
@@ -144,6 +148,16 @@ func playClosingScene(ctx context.Context, n int64, o Options) (string, error) {
 	return fmt.Sprintf("%d MiB in %d streams, SHA-256 equal (%x... for the first), %.2f s, %.2f Gb/s.\n"+
 		"It ran on the live clock: these figures cannot be replayed.\n\n%s",
 		n>>20, len(r.Streams), r.Streams[0].Got[:8], r.Elapsed.Seconds(), r.BitsPerSecond()/1e9, table), nil
+}
+
+// read takes the counters of both adapters.
+func (p *pairOfStacks) read() (devices []metrics.Device, err error) {
+	err = p.loop.Do(func() {
+		for i, d := range p.devices {
+			devices = append(devices, metrics.Read(closingName, string(rune('A'+i)), d))
+		}
+	})
+	return devices, err
 }
 
 // table shows what the adapters did, side by side.

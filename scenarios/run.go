@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 
+	"nicsim.dev/scenarios/metrics"
 	"nicsim.dev/scenarios/report"
 )
 
@@ -15,17 +16,10 @@ const DefaultSeed = 1
 type Options struct {
 	Seed    uint64
 	Verbose bool
-	Require bool   // what would be skipped fails
-	Capture string // folder for one pcapng a scenario; empty for none
-	Workers int    // scenarios at a time; 0 means one a processor
-	Observe Observer
-}
-
-// Observer is told of adapters as scenarios make and drop them, on the goroutine
-// that owns them.
-type Observer interface {
-	Added(scenario string, a *Adapter)
-	Removed(scenario string, a *Adapter)
+	Require bool           // what would be skipped fails
+	Capture string         // folder for one pcapng a scenario; empty for none
+	Workers int            // scenarios at a time; 0 means one a processor
+	Metrics *metrics.Board // is given the counters of adapters; may be nil
 }
 
 // Run runs scripts, several at a time, and reports them in order. The plan is
@@ -68,18 +62,35 @@ func Run(ctx context.Context, scripts []Script, o Options, rep report.Reporter) 
 	return totals
 }
 
-// RunFiles does what "nicsim run" does with its arguments; a run of the whole
-// suite ends with the closing scene.
-func RunFiles(ctx context.Context, args []string, format string, o Options, out io.Writer, style report.Style) (report.Totals, error) {
-	rep, err := report.New(format, out, style)
+// Files says what "nicsim run" runs, and how it reports.
+type Files struct {
+	Paths       []string // as Load takes them
+	Format      string   // one of report.Formats
+	MetricsAddr string   // where counters are served; empty for nowhere
+	Options     Options
+	Style       report.Style
+}
+
+// RunFiles runs files; a run of the whole suite ends with the closing scene.
+func RunFiles(ctx context.Context, f Files, out io.Writer) (report.Totals, error) {
+	rep, err := report.New(f.Format, out, f.Style)
 	if err != nil {
 		return report.Totals{}, &UsageError{err}
 	}
-	scripts, err := Load(args...)
+	scripts, err := Load(f.Paths...)
 	if err != nil {
 		return report.Totals{}, &UsageError{err}
 	}
-	whole := len(args) == 0
+	o := f.Options
+	if f.MetricsAddr != "" {
+		o.Metrics = new(metrics.Board)
+		served, cancel := context.WithCancel(ctx)
+		defer cancel()
+		if _, _, err := o.Metrics.Serve(served, f.MetricsAddr); err != nil {
+			return report.Totals{}, err
+		}
+	}
+	whole := len(f.Paths) == 0
 	if whole {
 		rep.Plan(len(scripts) + 1)
 	} else {

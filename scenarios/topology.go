@@ -124,9 +124,6 @@ func runAdapter(c *call) error {
 	c.order = append(c.order, a)
 	c.byName[name] = a
 	c.loop.Add(dev)
-	if c.options.Observe != nil {
-		c.options.Observe.Added(c.script.Name, a)
-	}
 	return nil
 }
 

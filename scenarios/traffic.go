@@ -12,9 +12,9 @@ import (
 
 var _ = vocabulary(
 	&command{
-		usage: "driver A [queues=N] [ring=N] [mtu=N] [buffer=N] [offloads=LIST] [promisc] [strip] [key=HEX]",
+		usage: "driver A [queues=N] [ring=N] [mtu=N] [buffer=N] [offloads=LIST] [promisc] [strip] [flow] [key=HEX]",
 		what: "Starts the Go driver of A's model: it resets the adapter and sets up rings, filters and offloads. " +
-			"LIST is of txcsum, rxcsum, tso, tso4, tso6, uso, rsc, rss, split, all; strip takes VLAN tags off.",
+			"LIST is of txcsum, rxcsum, tso, tso4, tso6, uso, rsc, rss, split, all; strip takes VLAN tags off, flow obeys and sends pause frames.",
 		run: runDriver,
 	},
 	&command{
@@ -79,7 +79,7 @@ func runDriver(c *call) error {
 	if cfg.RSSKey, err = value(c, "key", nil, "bytes in hexadecimal", hex.DecodeString); err != nil {
 		return err
 	}
-	cfg.Promisc, cfg.StripVLAN = c.has("promisc"), c.has("strip")
+	cfg.Promisc, cfg.StripVLAN, cfg.FlowControl = c.has("promisc"), c.has("strip"), c.has("flow")
 	d, err := a.Model.NewDriver(a.fn, a.fn.Memory, cfg)
 	if err != nil {
 		return err

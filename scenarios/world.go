@@ -16,6 +16,7 @@ import (
 	"nicsim.dev/nicsim/pci"
 	"nicsim.dev/nicsim/sim"
 	"nicsim.dev/scenarios/frame"
+	"nicsim.dev/scenarios/metrics"
 	"nicsim.dev/tapbridge/capture"
 	"nicsim.dev/tapbridge/live"
 	"nicsim.dev/tapbridge/netstack"
@@ -106,8 +107,8 @@ func (w *world) close() {
 		f()
 	}
 	for _, a := range w.order {
-		if w.options.Observe != nil {
-			w.options.Observe.Removed(w.script.Name, a)
+		if w.options.Metrics != nil {
+			w.options.Metrics.Keep(metrics.Read(w.script.Name, a.Name, a.Device))
 		}
 		if a.Driver != nil {
 			a.Driver.Close()

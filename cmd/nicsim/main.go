@@ -16,6 +16,7 @@ import (
 
 	"nicsim.dev/scenarios"
 	"nicsim.dev/scenarios/bench"
+	"nicsim.dev/scenarios/need"
 	"nicsim.dev/scenarios/report"
 	"nicsim.dev/tapbridge/capture/extcap"
 )
@@ -36,13 +37,18 @@ type runCmd struct {
 	Format  string   `default:"text" enum:"text,ktap,json,junit" help:"Format of the report: ${enum}."`
 	Capture string   `placeholder:"DIR" help:"Write a pcapng of each scenario into this folder."`
 	Require bool     `help:"Fail where a scenario would be skipped."`
+	Metrics string   `placeholder:"ADDR" help:"Serve counters to Prometheus at this address, such as localhost:9100, while it runs."`
 	Path    []string `arg:"" optional:"" help:"Scripts, folders of them, or names of the bundled suite."`
 }
 
 func (c *runCmd) Run(ctx context.Context) error {
-	totals, err := scenarios.RunFiles(ctx, c.Path, c.Format, scenarios.Options{
-		Seed: c.Seed, Verbose: c.Verbose, Require: c.Require, Capture: c.Capture,
-	}, os.Stdout, report.Style{Verbose: c.Verbose, Colour: scenarios.Colour(os.Stdout)})
+	totals, err := scenarios.RunFiles(ctx, scenarios.Files{
+		Paths: c.Path, Format: c.Format, MetricsAddr: c.Metrics,
+		Options: scenarios.Options{
+			Seed: c.Seed, Verbose: c.Verbose, Require: c.Require || need.Required(), Capture: c.Capture,
+		},
+		Style: report.Style{Verbose: c.Verbose, Colour: scenarios.Colour(os.Stdout)},
+	}, os.Stdout)
 	if err != nil {
 		return err
 	}

@@ -155,10 +155,11 @@ func bits(set func(word string) bool) func(string) bool {
 }
 
 // Describe prints what b holds. Kind is tx, or rx or legacy-rx, for what a driver
-// posted, with "-done" for what was written back to it.
+// posted, with "-done" for what was written back to it. What a Kind prints as
+// stands for tx.
 func Describe(kind string, b *[16]byte) (string, error) {
 	switch kind {
-	case "tx", "tx-done":
+	case "tx", "tx-done", KindLegacy.String(), KindContext.String(), KindData.String(), KindUnknown.String():
 		switch TxKind(b) {
 		case KindLegacy:
 			d, err := ParseLegacyTx(b)

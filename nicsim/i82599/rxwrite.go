@@ -279,9 +279,13 @@ func (q *rxQueue) observe(w *rxWrite, first []byte, more [][]byte, head uint32, 
 		e.Checksum = nicsim.ChecksumValid
 	}
 	q.d.observe(&e)
+	name := "rx-done"
+	if q.descType == descLegacy {
+		name = "legacy-rx-done"
+	}
 	for i := head; need > 0; need-- {
 		desc := q.at(i)
-		q.d.observe(&nicsim.Event{Kind: nicsim.DescriptorWrite, Side: nicsim.Rx, Queue: q.index, Index: int(i), Data: desc[:], Name: "receive"})
+		q.d.observe(&nicsim.Event{Kind: nicsim.DescriptorWrite, Side: nicsim.Rx, Queue: q.index, Index: int(i), Data: desc[:], Name: name})
 		if i++; i == q.count {
 			i = 0
 		}

@@ -1,15 +1,16 @@
 // Package metrics serves adapters' counters to Prometheus, under the names that
-// node_exporter's ethtool collector gives the like, with nicsim_ in front.
+// node_exporter's ethtool collector gives the same counters of real adapters,
+// with nicsim in the place of node_ethtool.
 package metrics
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,105 +19,178 @@ import (
 	"nicsim.dev/nicsim"
 )
 
-// Adapter is one whose counters are served.
-type Adapter struct {
-	Name   string
-	Device nicsim.Device
+// Device is an adapter's counters at one moment.
+type Device struct {
+	Scenario string // empty outside scenarios
+	Name     string
+	Counters []nicsim.Counter
 }
 
-// headerTimeout bounds how long a client may take to ask.
-const headerTimeout = 10 * time.Second
+// maxKept bounds the adapters of ended scenarios that a board remembers.
+const maxKept = 4096
 
-// known are the counters of a whole adapter that node_exporter has a name for.
-var known = map[string]string{
-	"rx-packets": "received_packets_total",
-	"rx-bytes":   "received_bytes_total",
-	"tx-packets": "transmitted_packets_total",
-	"tx-bytes":   "transmitted_bytes_total",
+// Board collects counters: of adapters that run, by asking, and of those that
+// have ended, by remembering. Any goroutine may use it.
+type Board struct {
+	mu   sync.Mutex
+	live []*source
+	kept []Device
 }
 
-// Collector reads counters when Prometheus asks for them.
-type Collector struct {
-	adapters []Adapter
-	do       func(func()) error
-}
+type source struct{ read func() ([]Device, error) }
 
-// NewCollector returns a collector for adapters. do runs a function on the
-// goroutine that owns them and waits for it.
-func NewCollector(do func(func()) error, adapters ...Adapter) *Collector {
-	return &Collector{adapters, do}
-}
-
-// Describe sends nothing: which counters there are depends on what happened.
-func (c *Collector) Describe(chan<- *prometheus.Desc) {}
-
-// Collect sends every counter of every adapter.
-func (c *Collector) Collect(out chan<- prometheus.Metric) {
-	var found []prometheus.Metric
-	err := c.do(func() {
-		for _, a := range c.adapters {
-			found = append(found, read(a)...)
-		}
-	})
-	if err != nil {
-		return // the adapters have ended; there is nothing to tell
+// Live asks read for counters from now on, from any goroutine, until the
+// returned function is called.
+func (b *Board) Live(read func() ([]Device, error)) (end func()) {
+	s := &source{read}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.live = append(b.live, s)
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.live = slices.DeleteFunc(b.live, func(x *source) bool { return x == s })
 	}
-	for _, m := range found {
+}
+
+// Keep remembers the counters of an adapter that ends.
+func (b *Board) Keep(d Device) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.kept) < maxKept {
+		b.kept = append(b.kept, d)
+	}
+}
+
+// Read copies a device's counters. It must run where the device may be touched.
+func Read(scenario, name string, d nicsim.Device) Device {
+	out := Device{Scenario: scenario, Name: name}
+	d.Counters(func(c nicsim.Counter) { out.Counters = append(out.Counters, c) })
+	return out
+}
+
+// Describe says nothing: counters depend on what runs.
+func (b *Board) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (b *Board) Collect(out chan<- prometheus.Metric) {
+	b.mu.Lock()
+	live, all := slices.Clone(b.live), slices.Clone(b.kept)
+	b.mu.Unlock()
+	for _, s := range live {
+		if devices, err := s.read(); err == nil { // one that has just ended has nothing to say
+			all = append(all, devices...)
+		}
+	}
+	for _, d := range all {
+		d.collect(out)
+	}
+}
+
+// Totals of node_exporter that are not sums of one counter of ours.
+const (
+	receivedDropped   = "received_dropped_total"
+	receivedErrors    = "received_errors_total"
+	transmittedErrors = "transmitted_errors_total"
+)
+
+func (d *Device) collect(out chan<- prometheus.Metric) {
+	totals := map[string]float64{receivedDropped: 0, receivedErrors: 0, transmittedErrors: 0}
+	whole := map[string]bool{}
+	for _, c := range d.Counters {
+		name, v := metricName(c.Name), float64(c.Value)
+		if reason, ok := strings.CutPrefix(c.Name, "drop-"); ok {
+			d.put(out, "dropped_total", v, "side", c.Side.String(), "reason", reason)
+			switch {
+			case c.Side == nicsim.Tx:
+				totals[transmittedErrors] += v
+			case damaged[reason]:
+				totals[receivedErrors] += v
+			default:
+				totals[receivedDropped] += v
+			}
+			continue
+		}
+		switch {
+		case c.Queue < 0:
+			totals[name], whole[name] = v, true
+			continue
+		case !whole[name]:
+			totals[name] += v
+		}
+		d.put(out, "queue_"+name, v, "queue", strconv.Itoa(c.Queue))
+	}
+	for name, v := range totals {
+		d.put(out, name, v)
+	}
+}
+
+// damaged are the reasons that the kernel counts as errors rather than drops
+// (rx_errors of struct rtnl_link_stats64).
+var damaged = map[string]bool{
+	nicsim.DropRxCRC.String():      true,
+	nicsim.DropRxTooShort.String(): true,
+	nicsim.DropRxTooLong.String():  true,
+}
+
+// metricName is what node_exporter makes of a counter's name: rx and tx become
+// words, and those that it knows end in _total.
+func metricName(counter string) string {
+	words := strings.FieldsFunc(counter, func(r rune) bool { return r == '-' || r == '_' })
+	for i, w := range words {
+		switch w {
+		case "rx":
+			words[i] = "received"
+		case "tx":
+			words[i] = "transmitted"
+		}
+	}
+	name := strings.Join(words, "_")
+	switch name {
+	case "received_bytes", "received_packets", "transmitted_bytes", "transmitted_packets":
+		name += "_total"
+	}
+	return name
+}
+
+func (d *Device) put(out chan<- prometheus.Metric, name string, v float64, labels ...string) {
+	names, values := []string{"device", "scenario"}, []string{d.Name, d.Scenario}
+	for i := 0; i < len(labels); i += 2 {
+		names, values = append(names, labels[i]), append(values, labels[i+1])
+	}
+	kind := prometheus.UntypedValue
+	if strings.HasSuffix(name, "_total") {
+		kind = prometheus.CounterValue
+	}
+	desc := prometheus.NewDesc("nicsim_"+name, "Adapter counter "+name+".", names, nil)
+	if m, err := prometheus.NewConstMetric(desc, kind, v, values...); err == nil {
 		out <- m
 	}
 }
 
-// read turns an adapter's counters into metrics. Drops of either direction are
-// also summed up.
-func read(a Adapter) (found []prometheus.Metric) {
-	var dropped [2]uint64
-	put := func(name, help string, v uint64, labels, values []string) {
-		desc := prometheus.NewDesc("nicsim_"+name, help, labels, nil)
-		found = append(found, prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), values...))
-	}
-	device, queue := []string{"device"}, []string{"device", "queue"}
-	a.Device.Counters(func(c nicsim.Counter) {
-		name, ok := known[c.Name]
-		switch {
-		case c.Queue >= 0:
-			put("queue_"+word(c.Name)+"_total", "Counter "+c.Name+" of a queue.", c.Value, queue, []string{a.Name, strconv.Itoa(c.Queue)})
-		case ok:
-			put(name, "Counter "+c.Name+" of an adapter.", c.Value, device, []string{a.Name})
-		default:
-			put(word(c.Name)+"_total", "Counter "+c.Name+" of an adapter.", c.Value, device, []string{a.Name})
-		}
-		if c.Queue < 0 && strings.HasPrefix(c.Name, "drop-") {
-			dropped[c.Side] += c.Value
-		}
-	})
-	put("received_dropped_total", "Received frames that were dropped, for any reason.", dropped[nicsim.Rx], device, []string{a.Name})
-	put("transmitted_dropped_total", "Packets to send that were dropped, for any reason.", dropped[nicsim.Tx], device, []string{a.Name})
-	return found
-}
+// shutdownTimeout bounds the wait for requests that are being answered.
+const shutdownTimeout = time.Second
 
-// word makes a counter's name one that Prometheus allows.
-func word(name string) string { return strings.ReplaceAll(name, "-", "_") }
-
-// Serve answers on addr until ctx ends. It returns once it listens; ended gets
-// the error, if any, that stopped it.
-func Serve(ctx context.Context, addr string, c *Collector) (at string, ended <-chan error, err error) {
-	listener, err := net.Listen("tcp", addr)
+// Serve answers at http://addr/metrics until ctx ends, and returns where.
+func (b *Board) Serve(ctx context.Context, addr string) (at net.Addr, done <-chan struct{}, err error) {
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return "", nil, fmt.Errorf("metrics: %w", err)
+		return nil, nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(c)
+	registry.MustRegister(b)
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
-	done := make(chan error, 1)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: shutdownTimeout}
+	ended := make(chan struct{})
 	go func() {
-		err := server.Serve(listener)
-		if errors.Is(err, http.ErrServerClosed) {
-			err = nil
-		}
-		done <- err
+		defer close(ended)
+		server.Serve(l)
 	}()
-	context.AfterFunc(ctx, func() { server.Close() })
-	return listener.Addr().String(), done, nil
+	context.AfterFunc(ctx, func() {
+		late, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		server.Shutdown(late)
+	})
+	return l.Addr(), ended, nil
 }

@@ -5,7 +5,9 @@ type Wire interface {
 	// Room returns how many frames Send takes now. An adapter that finds no
 	// room leaves its descriptors where they are.
 	Room() int
-	// Send hands over at most Room frames, in order; the wire owns them.
+	// Send hands over at most Room frames, in order; the wire owns them. A MAC
+	// control frame it takes even without room: it is small, and late it is
+	// worthless.
 	Send(frames []*Frame)
 }
 

@@ -219,7 +219,7 @@ func (d *Device) pauseAgain(i int) {
 // sendPause tells the peer to stop for a time, or with 0 to go on: the whole
 // link, or the priorities of a class. It goes ahead of everything that waits.
 func (m *mac) sendPause(class int, units uint16) {
-	if m.wire == nil || m.wire.Room() == 0 || !m.d.linkUp() || m.loopback {
+	if m.wire == nil || !m.d.linkUp() || m.loopback {
 		return
 	}
 	f := m.d.pool.Get(minFrameBytes)

@@ -40,7 +40,7 @@ func newAdapters(t testing.TB, loop *live.Loop, offloads driver.Offloads, imp pa
 		})
 		require.NoError(t, err)
 	}
-	loop.Sim.Add(r.dev[0], r.pair, r.dev[1])
+	loop.Sim.Add(r.pair, r.dev[0], r.dev[1])
 	return r
 }
 

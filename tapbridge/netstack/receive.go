@@ -1,6 +1,8 @@
 package netstack
 
 import (
+	"math/bits"
+
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -50,20 +52,9 @@ func (e *Endpoint) deliver(r *driver.RxPacket) {
 	}
 	eth := header.Ethernet(first[:header.EthernetMinimumSize])
 
-	// The link header is left out: nothing in the stack looks at it, and a view
-	// holds no more than an IP packet of the greatest size.
-	v := buffer.NewView(size - header.EthernetMinimumSize)
-	skip := header.EthernetMinimumSize
-	for _, p := range r.Pieces {
-		if skip >= len(p) {
-			skip -= len(p)
-			continue
-		}
-		// It grows the view where needed and does not fail.
-		_, _ = v.Write(p[skip:])
-		skip = 0
-	}
-	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
+	// The link header is left out: nothing in the stack looks at it.
+	data := copyOut(r.Pieces, header.EthernetMinimumSize, size)
+	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
 	p.Hash = r.Hash
 	switch dst := eth.DestinationAddress(); {
 	case dst == header.EthernetBroadcastAddress:
@@ -87,6 +78,45 @@ func (e *Endpoint) deliver(r *driver.RxPacket) {
 	}
 	(*d).DeliverNetworkPacket(eth.Type(), p)
 	p.DecRef()
+}
+
+const (
+	// frontBytes holds an IP and a TCP header of any length. The stack copies the
+	// whole view that it finds headers in, so they get a small one of their own.
+	frontBytes = 128
+	// wholeBytes is the size from which on a packet is worth several views. Their
+	// memory comes in powers of two and is cleared, so they are filled well.
+	wholeBytes = 512
+)
+
+// copyOut copies bytes from to size of a packet in pieces.
+func copyOut(pieces [][]byte, from, size int) buffer.Buffer {
+	var out buffer.Buffer
+	left := size - from
+	next := frontBytes
+	if left < wholeBytes {
+		next = left
+	}
+	piece, rest := 0, pieces[0]
+	for left > 0 {
+		v := buffer.NewViewSize(next)
+		for dst := v.AsSlice(); len(dst) > 0; {
+			for from >= len(rest) {
+				from -= len(rest)
+				piece++
+				rest = pieces[piece]
+			}
+			k := copy(dst, rest[from:])
+			dst, from = dst[k:], from+k
+		}
+		// It takes the view over and does not fail for an empty one.
+		_ = out.Append(v)
+		left -= next
+		if next = left; left > 8*wholeBytes {
+			next = 1 << (bits.Len(uint(left)) - 1)
+		}
+	}
+	return out
 }
 
 // foreign says that a packet is not of the VLAN that the stack is on.

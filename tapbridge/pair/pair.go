@@ -1,5 +1,7 @@
 // Package pair is a cable between two ports, with seeded impairment. It belongs
-// to the goroutine that owns both adapters, and is stepped between them.
+// to the goroutine that owns both adapters, and is best stepped before them: a
+// PAUSE frame that an event has just sent then arrives before its receiver goes
+// on.
 package pair
 
 import (

@@ -434,3 +434,12 @@ func TestAPortThatShowsNoSignalTakesTheFarCarrier(t *testing.T) {
 	r.pair.SetLink(true)
 	require.True(t, r.b.carrier)
 }
+
+func TestAFullWireTakesAControlFrame(t *testing.T) {
+	r := newRig(t, Impairment{}, 1)
+	r.send(t, r.a.wire.Room(), 60)
+	require.Zero(t, r.a.wire.Room())
+	r.a.wire.Send([]*nicsim.Frame{r.pool.Get(60)})
+	r.run(t, 0)
+	require.Len(t, r.b.got, waitingFrames+1)
+}

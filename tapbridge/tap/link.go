@@ -107,7 +107,9 @@ func (l *Link) build(model nicsim.Model, cfg LinkConfig) error {
 			return errors.Join(err, t.Close())
 		}
 	}
-	l.Loop.Sim.Add(l.Bridges[0], l.Devices[0], l.Pair, l.Devices[1], l.Bridges[1])
+	// The wire comes first: PAUSE frames that were due while the host did other
+	// things arrive before an adapter takes its pause for over.
+	l.Loop.Sim.Add(l.Pair, l.Bridges[0], l.Devices[0], l.Devices[1], l.Bridges[1])
 	return nil
 }
 

@@ -160,7 +160,7 @@ func (f *front) merge(h *vnetHeader, p *driver.RxPacket, first []byte) {
 
 	l4Bytes := driver.Bytes(p.Pieces) - int(at.L4)
 	sum, gso := checksum.PseudoIPv4, uint8(vnetGSOTCPv4)
-	if p.GSO == driver.TCPv6 {
+	if at.Kind&parse.IPv6 != 0 {
 		sum, gso = checksum.PseudoIPv6, vnetGSOTCPv6
 	}
 	const flagsAt, cwr, sumAt = 13, 0x80, 16

@@ -3,7 +3,14 @@
 // coalescing).
 //
 // It looks at headers only: who calls it keeps the frames. It never panics and
-// never allocates once its contexts exist.
+// never allocates.
+//
+// A packet is a stretch of one flow's bytes, in order and without gaps. What its
+// frames need not have in common (7.11.4) is taken from the first (identification,
+// hop limit, traffic class) or from the last (acknowledgement, window, time
+// stamp); segments may be of any length. So the bytes and the number of frames
+// survive, which is what a stack needs to cut the packet up again, but not each
+// frame's own header.
 package coalesce
 
 import (
@@ -17,8 +24,9 @@ import (
 // Contexts is how many flows can be coalesced at a time (82599 datasheet 7.11).
 const Contexts = 32
 
-// maxPacketBytes is the longest packet: an IPv4 total length has 16 bits.
-const maxPacketBytes = 65535
+// maxLength is the greatest value of an IPv4 total length and of an IPv6
+// payload length.
+const maxLength = 65535
 
 // Verdict is what becomes of a frame.
 type Verdict uint8
@@ -27,9 +35,11 @@ const (
 	// Pass: the frame goes on alone, now.
 	Pass Verdict = iota
 	// Close: the context has to be closed, because the frame may neither join nor
-	// overtake it; then the frame is to be offered again.
+	// overtake it, or because the frame needs its place; then the frame is to be
+	// offered again.
 	Close
-	// Open: the frame is the first of the context.
+	// Open: the frame is the first of the context. Limit says how many bytes may
+	// follow.
 	Open
 	// Append: the frame's payload follows that of the context.
 	Append
@@ -46,28 +56,26 @@ type Decision struct {
 	Context int // index, or None
 }
 
-// flow is what the segments of a coalesced packet have in common (82599
-// datasheet 7.11.2): queue, addresses, ports, and the shape of the headers.
-type flow struct {
-	addresses [32]byte
-	ports     uint32
-	queue     uint16
-	tag       uint16
-	kind      parse.Kind
-	header    uint8 // TCP header bytes
-}
-
+// context is what is known of a packet in the making (82599 datasheet 7.11.2).
 type context struct {
-	flow
 	hash  uint32
+	ports uint32
+	queue uint16
+	inner uint16 // tags
+	outer uint16
+	kind  parse.Kind
+	bytes uint16 // of all headers
 	next  uint32 // sequence number that follows
-	bytes int    // of the packet so far, without Ethernet header
-	parts int
+	room  int    // payload bytes that still fit
+	age   uint64 // when it was opened, in openings
+
+	addresses [32]byte
 }
 
 // Engine holds the contexts of an adapter.
 type Engine struct {
 	used     uint32 // bit set of contexts
+	opened   uint64
 	contexts [Contexts]context
 }
 
@@ -76,23 +84,19 @@ const same = parse.IPv4 | parse.IPv6 | parse.Tagged | parse.DoubleTagged | parse
 
 // Qualifies says whether a frame may be coalesced at all (82599 datasheet
 // 7.11.1): TCP over IPv4 without options or IPv6 without extension headers, not
-// a fragment, no congestion mark, no flag but ACK and PSH, no option but an
-// aligned time stamp, and a payload.
+// a fragment, without padding behind the datagram, no congestion mark, no flag
+// but ACK and PSH, no option but an aligned time stamp, and a payload.
 func Qualifies(b []byte, h *parse.Headers) bool {
 	const never = parse.IPv4Options | parse.IPv6Ext | parse.Fragment | parse.Truncated | parse.SNAP | parse.AH
-	if h.Kind&parse.TCP == 0 || h.Kind&never != 0 || h.End <= h.Payload {
+	if h.Kind&parse.TCP == 0 || h.Kind&never != 0 || h.End <= h.Payload || int(h.End) != len(b) {
 		return false
 	}
 	l3, l4 := int(h.L3), int(h.L4)
 	mark := b[l3+1]
 	if h.Kind&parse.IPv6 != 0 {
-		mark = b[l3+1] >> 4
+		mark >>= 4
 	}
-	if mark&3 == congestionMarked {
-		return false
-	}
-	flags := binary.BigEndian.Uint16(b[l4+12:]) & 0x1FF
-	if flags&^flagPSH != flagACK {
+	if mark&3 == congestionMarked || binary.BigEndian.Uint16(b[l4+12:])&0xFFF&^flagPSH != flagACK {
 		return false
 	}
 	switch h.Payload - h.L4 {
@@ -115,84 +119,106 @@ const (
 	alignedTimestamp = 0x0101080A
 )
 
-// Offer decides on a frame of a queue. limit is the longest packet in bytes,
-// Ethernet header included, that the queue's buffers take.
-func (e *Engine) Offer(b []byte, h *parse.Headers, queue uint16, limit int) Decision {
+// Offer decides on a frame of a queue. h is what parse.Frame said of b.
+func (e *Engine) Offer(b []byte, h *parse.Headers, queue uint16) Decision {
 	if h.Kind&parse.TCP == 0 {
 		return Decision{Pass, None}
 	}
-	var f flow
-	hash := f.read(b, h, queue)
-	i := e.find(&f, hash)
-	if !Qualifies(b, h) {
-		if i != None {
-			return Decision{Close, i}
-		}
+	qualified := Qualifies(b, h)
+	if !qualified && e.used == 0 {
 		return Decision{Pass, None}
 	}
-	payload := int(h.End - h.Payload)
+	at, n := int(h.L3)+12, 8
+	if h.Kind&parse.IPv6 != 0 {
+		at, n = int(h.L3)+8, 32
+	}
+	addresses := b[at : at+n]
+	ports := binary.BigEndian.Uint32(b[h.L4:])
+	hash := ports ^ uint32(queue)<<16
+	for a := addresses; len(a) > 0; a = a[4:] {
+		hash = hash*0x9E3779B1 ^ binary.LittleEndian.Uint32(a)
+	}
+	i := e.find(hash, ports, queue, h.Kind, addresses)
+	switch {
+	case !qualified && i == None:
+		return Decision{Pass, None}
+	case !qualified:
+		return Decision{Close, i}
+	}
 	seq := binary.BigEndian.Uint32(b[h.L4+4:])
+	payload := int(h.End - h.Payload)
 	push := b[h.L4+13]&flagPSH != 0
 	if i == None {
-		if i = bits.TrailingZeros32(^e.used); push || i == Contexts {
-			return Decision{Pass, None} // it would close at once, or no context is free
+		if push {
+			return Decision{Pass, None} // it would close at once
 		}
-		e.begin(i, &f, hash, h, seq, payload)
-		return Decision{Open, i}
+		if e.used == 1<<Contexts-1 {
+			return Decision{Close, e.oldest()} // 7.11.3
+		}
+		return Decision{Open, e.open(h, context{
+			hash: hash, ports: ports, queue: queue, inner: h.InnerTCI, outer: h.OuterTCI, kind: h.Kind & same,
+			bytes: h.Payload, next: seq + uint32(payload),
+		}, addresses)}
 	}
 	c := &e.contexts[i]
-	if seq != c.next || c.header != f.header || c.kind != f.kind || c.tag != f.tag ||
-		c.bytes+payload > min(maxPacketBytes, limit-int(h.L2Bytes)) {
+	if seq != c.next || payload > c.room || h.Kind&same != c.kind || h.Payload != c.bytes || h.InnerTCI != c.inner || h.OuterTCI != c.outer {
 		return Decision{Close, i} // out of order, of another shape, or too long (7.11.4)
 	}
 	c.next += uint32(payload)
-	c.bytes += payload
-	c.parts++
+	c.room -= payload
 	if push {
 		return Decision{Last, i}
 	}
 	return Decision{Append, i}
 }
 
-// Close ends context i. Its next frame opens a new one.
-func (e *Engine) Close(i int) { e.used &^= 1 << i }
-
-// Parts returns how many frames context i holds.
-func (e *Engine) Parts(i int) int { return e.contexts[i].parts }
-
-func (e *Engine) begin(i int, f *flow, hash uint32, h *parse.Headers, seq uint32, payload int) {
-	e.used |= 1 << i
-	e.contexts[i] = context{flow: *f, hash: hash, next: seq + uint32(payload), bytes: int(h.Payload-h.L3) + payload, parts: 1}
+// Limit bounds what may follow the first frame of context i, which Offer has
+// just opened, to n bytes of payload.
+func (e *Engine) Limit(i, n int) {
+	c := &e.contexts[i]
+	c.room = min(c.room, n)
 }
 
-// find returns the context of a flow. Headers that may not differ inside a
-// packet are not part of what is looked for: a frame that differs there must
-// still not overtake its flow.
-func (e *Engine) find(f *flow, hash uint32) int {
+// Close ends context i. Its flow's next frame opens a new one.
+func (e *Engine) Close(i int) { e.used &^= 1 << i }
+
+func (e *Engine) open(h *parse.Headers, c context, addresses []byte) int {
+	i := bits.TrailingZeros32(^e.used)
+	e.used |= 1 << i
+	e.opened++
+	c.age = e.opened
+	c.room = maxLength - int(h.End-h.L3)
+	if h.Kind&parse.IPv6 != 0 {
+		c.room = maxLength - int(h.End-h.L4)
+	}
+	copy(c.addresses[:], addresses)
+	e.contexts[i] = c
+	return i
+}
+
+// find returns the context of a flow: same queue, addresses and ports (7.11.2).
+// What else may not differ within a packet is not part of what is looked for: a
+// frame that differs there must still not overtake its flow.
+func (e *Engine) find(hash, ports uint32, queue uint16, kind parse.Kind, addresses []byte) int {
 	for m := e.used; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros32(m)
-		if c := &e.contexts[i]; c.hash == hash && c.queue == f.queue && c.ports == f.ports && c.addresses == f.addresses {
+		c := &e.contexts[i]
+		if c.hash == hash && c.ports == ports && c.queue == queue && (c.kind^kind)&parse.IPv6 == 0 &&
+			string(c.addresses[:len(addresses)]) == string(addresses) {
 			return i
 		}
 	}
 	return None
 }
 
-// read fills in the flow of a TCP frame and returns a hash of it.
-func (f *flow) read(b []byte, h *parse.Headers, queue uint16) uint32 {
-	at, n := int(h.L3)+12, 8
-	if h.Kind&parse.IPv6 != 0 {
-		at, n = int(h.L3)+8, 32
+func (e *Engine) oldest() int {
+	first := 0
+	for i := range e.contexts {
+		if e.contexts[i].age < e.contexts[first].age {
+			first = i
+		}
 	}
-	copy(f.addresses[:n], b[at:])
-	f.ports = binary.BigEndian.Uint32(b[h.L4:])
-	f.queue, f.tag = queue, h.InnerTCI
-	f.kind, f.header = h.Kind&same, uint8(h.Payload-h.L4)
-	hash := f.ports ^ uint32(queue)<<16
-	for i := 0; i < n; i += 4 {
-		hash = hash*0x9E3779B1 ^ binary.LittleEndian.Uint32(f.addresses[i:])
-	}
-	return hash
+	return first
 }
 
 // Finish makes the headers of the first frame those of the packet (82599

@@ -177,6 +177,8 @@ func (q *rxQueue) disable() {
 // wroteSRRCTL takes buffer sizes, descriptor type and drop enable (8.2.3.8.7).
 func (d *Device) wroteSRRCTL(i int, _, v uint32) {
 	q := &d.rx.queues[i]
+	d.rx.rsc.closeQueue(q)
+	d.raiseRx()
 	q.packetBytes = max(int(v&0x1F), 1) << 10
 	q.headerBytes = int(v>>8&0x3F) * 64
 	q.descType = uint8(v >> 25 & 7)
@@ -211,6 +213,7 @@ func (d *Device) wroteDTXTCPFLGH(_ int, _, v uint32) { d.tx.flags[2] = uint16(v 
 func (d *Device) wroteRSCCTL(i int, _, v uint32) {
 	q := &d.rx.queues[i]
 	d.rx.rsc.closeQueue(q)
+	d.raiseRx()
 	q.rscDescriptors = 0
 	if v&1 != 0 {
 		q.rscDescriptors = [...]int{1, 4, 8, maxRSCDescriptors}[v>>2&3]

@@ -11,19 +11,21 @@ import (
 const (
 	maxRSCDescriptors = 16 // RSCCTL.MAXDESC (8.2.3.8.13)
 	// maxRSCStarts is how many frames may start in one descriptor: RSCCNT has 4
-	// bits, and a further descriptor counts one more.
+	// bits, and says one more (7.1.6.2).
 	maxRSCStarts = 14
 )
 
 // rsc is receive side coalescing (7.11). Frames of a flow are kept until their
 // packet closes and are then written at once. Differs: the hardware writes
-// payload as it comes and the header last; a driver cannot tell, because no
-// descriptor is done before the packet closes (7.11.5).
+// payload as it comes and the header last, and takes descriptors as it needs
+// them; a driver sees only that here a packet's descriptors follow one another,
+// as none of them is its own before the packet closes (7.11.5).
 type rsc struct {
 	d       *Device
 	engine  coalesce.Engine
 	packets [coalesce.Contexts]rscPacket
-	waiting int // closed packets that found no descriptors
+	waiting int                  // closed packets that found no descriptors
+	due     [numVectors]sim.Time // when packets of queues of a vector are to close
 }
 
 // rscPacket is a packet in the making.
@@ -36,8 +38,9 @@ type rscPacket struct {
 	frames []*nicsim.Frame // after the first
 	pieces [][]byte        // their payloads
 	bytes  int             // of these
-	total  int             // of the packet, where the next frame starts
 	header int             // bytes that go to the header buffer
+	at     int             // descriptor in which the last frame starts
+	starts int             // frames that start in it
 	closed bool
 	timer  sim.Event
 }
@@ -46,6 +49,7 @@ func (r *rsc) init(d *Device) {
 	r.d = d
 	for i := range r.packets {
 		r.packets[i].timer.Run = func() {
+			r.hold(r.packets[i].q)
 			r.close(i)
 			d.raiseRx()
 		}
@@ -57,23 +61,39 @@ func (r *rsc) accept(q *rxQueue, p *rxPacket) fate {
 	if r.waiting > 0 && r.blocks(q) {
 		return wait
 	}
-	const bad = ixgbe.RxIPE | ixgbe.RxL4E
-	if p.bad || p.c.status&ixgbe.RxTS != 0 || p.sums&ixgbe.RxL4I == 0 || p.sums&bad != 0 || r.d.rscOff || p.f.Data[0]&1 != 0 {
-		// 7.11.1: only intact unicast frames. What else belongs to an open flow
-		// cannot overtake it, because a bad frame is not delivered to the flow.
+	if r.offer(q, p) == wait {
+		return wait
+	}
+	if p.c.status&ixgbe.RxDYNINT != 0 {
+		r.closeQueue(q) // a low latency interrupt shows the driver all that there is (7.3.2.1.1)
+	}
+	return taken
+}
+
+func (r *rsc) offer(q *rxQueue, p *rxPacket) fate {
+	if !r.candidate(q, p) {
 		return q.alone(p)
 	}
 	for {
-		dec := r.engine.Offer(p.f.Data, &p.h, uint16(q.index), q.rscDescriptors*q.packetBytes)
+		dec := r.engine.Offer(p.f.Data, &p.h, uint16(q.index))
 		switch dec.Verdict {
 		case coalesce.Close:
-			if r.close(dec.Context) == wait {
+			other := r.packets[dec.Context].q != q
+			if r.close(dec.Context) == taken {
+				continue
+			}
+			if !other {
 				return wait
 			}
-			continue
+			return q.alone(p) // the packet that was to make room is stuck in another queue
 		case coalesce.Open:
+			hold := r.hold(q)
+			if hold == 0 {
+				r.engine.Close(dec.Context)
+				return q.alone(p)
+			}
 			r.d.observeArrival(p)
-			r.open(dec.Context, q, p)
+			r.open(dec.Context, q, p, hold)
 		case coalesce.Append, coalesce.Last:
 			p.f.ID = r.packets[dec.Context].first.ID
 			r.d.observeArrival(p)
@@ -87,37 +107,45 @@ func (r *rsc) accept(q *rxQueue, p *rxPacket) fate {
 	}
 }
 
-func (r *rsc) open(i int, q *rxQueue, p *rxPacket) {
+// candidate is the part of 7.11.1 that concerns more than headers: intact unicast
+// frames, of queues with advanced descriptors. What is not one does not end its
+// flow's packet: a damaged frame is none of the flow's.
+func (r *rsc) candidate(q *rxQueue, p *rxPacket) bool {
+	const bad = ixgbe.RxIPE | ixgbe.RxL4E
+	return !p.bad && p.sums&(ixgbe.RxL4I|bad) == ixgbe.RxL4I && p.c.status&ixgbe.RxTS == 0 && p.f.Data[0]&1 == 0 &&
+		!r.d.rscOff && q.descType != descLegacy
+}
+
+func (r *rsc) open(i int, q *rxQueue, p *rxPacket, hold sim.Time) {
 	k := &r.packets[i]
 	k.write = rxWrite{frames: 1}
 	q.describe(&k.write, p)
 	k.q, k.first, k.head, k.last = q, p.f, p.h, p.h
 	k.write.h = &k.head
-	k.write.starts[0] = 1
 	k.frames, k.pieces, k.bytes, k.closed = k.frames[:0], k.pieces[:0], 0, false
-	k.first.Data = k.first.Data[:k.head.End] // padding is not part of the stream
-	k.total = len(k.first.Data)
+	k.at, k.starts = 0, 1
 	plan := k.write
-	q.plan(&plan, k.total)
+	q.plan(&plan, len(k.first.Data))
 	k.header = plan.header
-	r.d.clock.After(&k.timer, r.d.rscHold(q))
+	r.engine.Limit(i, q.rscDescriptors*q.packetBytes+k.header-len(k.first.Data))
+	r.d.clock.After(&k.timer, hold)
 }
 
 // add appends a frame's payload. It says whether the packet has to close because
 // a descriptor cannot count more frames.
 func (r *rsc) add(i int, p *rxPacket) bool {
 	k := &r.packets[i]
-	q := k.q
-	at := min((k.total-k.header)/q.packetBytes, maxRSCDescriptors-1)
+	if at := (len(k.first.Data) + k.bytes - k.header) / k.q.packetBytes; at != k.at {
+		k.at, k.starts = at, 0
+	}
+	k.starts++
 	k.write.frames++
-	k.write.starts[at]++
 	k.last = p.h
 	k.frames = append(k.frames, p.f)
 	payload := p.f.Data[p.h.Payload:p.h.End]
 	k.pieces = append(k.pieces, payload)
 	k.bytes += len(payload)
-	k.total += len(payload)
-	return k.write.starts[at] == maxRSCStarts
+	return k.starts == maxRSCStarts
 }
 
 // close writes a packet to its queue. Without descriptors it waits, and with it
@@ -131,6 +159,9 @@ func (r *rsc) close(i int) fate {
 			coalesce.Finish(k.first.Data, &k.head, k.frames[n-1].Data, &k.last, int(k.head.End-k.head.Payload)+k.bytes)
 		}
 		r.waiting++
+	}
+	if !r.d.masterEnabled() {
+		return wait
 	}
 	w := k.write
 	if k.q.write(&w, k.first.Data, k.pieces) == wait {
@@ -178,10 +209,10 @@ func (r *rsc) blocks(q *rxQueue) bool {
 	return false
 }
 
-// closeQueue closes all packets of a queue.
+// closeQueue closes all packets of a queue, or with nil of all queues.
 func (r *rsc) closeQueue(q *rxQueue) {
 	for i := range r.packets {
-		if r.packets[i].q == q {
+		if k := &r.packets[i]; k.q != nil && (q == nil || k.q == q) {
 			r.close(i)
 		}
 	}
@@ -190,23 +221,42 @@ func (r *rsc) closeQueue(q *rxQueue) {
 // discard drops all packets of a queue.
 func (r *rsc) discard(q *rxQueue) {
 	for i := range r.packets {
-		if r.packets[i].q == q {
-			r.d.drops[nicsim.DropRxReset] += uint64(r.packets[i].write.frames)
+		if k := &r.packets[i]; k.q == q {
+			q.lose(&k.write, k.first.Data, k.pieces, nicsim.DropRxReset)
 			r.release(i)
 		}
 	}
 }
 
-// rscHold is how long a packet is kept open for more: the interval of the
-// queue's interrupt, after which the driver looks (7.11.4), and at least
-// GPIE.RSC_Delay, in units of 4 us.
-func (d *Device) rscHold(q *rxQueue) sim.Time {
+// hold returns how long a packet of queue q that opens now may wait for more, 0
+// for not at all, and notes that packets of its vector close then (7.3.2.1.1):
+// when all but RSC_Delay of the interval since the vector's last interrupt has
+// passed. A packet that comes later does not wait, and those after it wait for
+// one interval at most. Differs: a queue without a vector, which drivers may not
+// have (4.6.7.2), closes its packets after RSC_Delay.
+func (r *rsc) hold(q *rxQueue) sim.Time {
+	d := r.d
 	delay := sim.Time(d.reg.Get(atGPIE)>>11&7+1) * 4 * sim.Microsecond
-	if v := d.interrupts.vector[nicsim.Rx][q.index]; v != noVector {
-		delay = max(delay, d.interrupts.moderators[v].interval())
+	v := d.interrupts.vector[nicsim.Rx][q.index]
+	switch {
+	case v == noVector:
+		return delay
+	case !d.interrupts.multiple():
+		v = 0
 	}
-	return delay
+	m, now := &d.interrupts.moderators[v], d.clock.Now()
+	if due := max(m.open-delay, r.due[v]); due > now {
+		return due - now
+	}
+	r.due[v] = now + m.interval()
+	return 0
 }
 
 // wroteRFCTL takes the switch that ends coalescing on all queues (8.2.3.7.6).
-func (d *Device) wroteRFCTL(_ int, _, v uint32) { d.rscOff = v&(1<<5) != 0 }
+func (d *Device) wroteRFCTL(_ int, _, v uint32) {
+	d.rscOff = v&(1<<5) != 0
+	if d.rscOff {
+		d.rx.rsc.closeQueue(nil)
+		d.raiseRx()
+	}
+}

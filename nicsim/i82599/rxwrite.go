@@ -17,7 +17,7 @@ type rxWrite struct {
 	status ixgbe.RxStatus
 	tag    uint16
 	frames int                      // coalesced into the packet, at least 1
-	starts [maxRSCDescriptors]uint8 // how many of these start in each descriptor
+	starts [maxRSCDescriptors]uint8 // how many of these start in each descriptor, if more than 1
 	id     uint64
 
 	header int // bytes for the header buffer
@@ -92,7 +92,7 @@ func (q *rxQueue) write(w *rxWrite, first []byte, more [][]byte) fate {
 		if !q.stopped {
 			q.stop()
 		}
-		d.drops[nicsim.DropRxBadRing]++
+		q.lose(w, first, more, nicsim.DropRxBadRing)
 		return taken
 	}
 	total := len(first)
@@ -105,21 +105,24 @@ func (q *rxQueue) write(w *rxWrite, first []byte, more [][]byte) fate {
 		need = (body + q.packetBytes - 1) / q.packetBytes
 	}
 	if uint32(need) > q.room() {
-		return q.starve(w, first, need)
+		return q.starve(w, first, more, need)
 	}
 	q.publish()
 	q.scatter(w, first, more, total, need)
 	return taken
 }
 
-// countPacket notes a packet that went to the driver.
+// countPacket notes a packet that went to the driver, by the frames of which it
+// was made (7.1.7.1).
 func (q *rxQueue) countPacket(w *rxWrite, total int) {
-	q.packets++
+	n := uint64(w.frames)
+	q.packets += n
 	q.octets += uint64(total)
-	q.checksums[sumClass(w.status)]++
-	if w.frames > 1 {
+	q.checksums[sumClass(w.status)] += n
+	if n > 1 {
+		q.octets += (n - 1) * uint64(w.h.Payload)
 		q.merged++
-		q.mergedWire += uint64(w.frames)
+		q.mergedWire += n
 	}
 }
 
@@ -144,22 +147,28 @@ func sumClass(status ixgbe.RxStatus) int {
 // starve is what happens without enough descriptors (7.1.9): the frame waits
 // at the head of the packet buffer, or is dropped where
 // drop enable is set or the whole ring would not hold it.
-func (q *rxQueue) starve(w *rxWrite, first []byte, need int) fate {
+func (q *rxQueue) starve(w *rxWrite, first []byte, more [][]byte, need int) fate {
 	if !q.dropOn && uint32(need) < q.count {
 		return wait
 	}
-	q.dropped++
-	q.d.drops[nicsim.DropRxNoDescriptor]++
-	if q.d.probe != nil {
-		q.d.observe(&nicsim.Event{Kind: nicsim.PacketQueue, Side: nicsim.Rx, Queue: q.index, Data: first, ID: w.id, Drop: nicsim.DropRxNoDescriptor})
-	}
+	q.dropped += uint64(w.frames)
+	q.lose(w, first, more, nicsim.DropRxNoDescriptor)
 	return taken
+}
+
+// lose drops a packet.
+func (q *rxQueue) lose(w *rxWrite, first []byte, more [][]byte, why nicsim.Drop) {
+	q.d.drops[why] += uint64(w.frames)
+	if q.d.probe != nil {
+		q.d.observe(&nicsim.Event{Kind: nicsim.PacketQueue, Side: nicsim.Rx, Queue: q.index, Data: first, More: more, ID: w.id, TSO: w.frames > 1, Drop: why})
+	}
 }
 
 // scatter writes a packet over need descriptors. The first is published last,
 // because a driver looks at them in order.
 func (q *rxQueue) scatter(w *rxWrite, first []byte, more [][]byte, total, need int) {
 	d := q.d
+	w.countStarts(len(first), more, q.packetBytes)
 	src := reader{piece: first, more: more}
 	at, head := q.head, q.head
 	ok := true
@@ -179,9 +188,7 @@ func (q *rxQueue) scatter(w *rxWrite, first []byte, more [][]byte, total, need i
 			next = 0
 		}
 		last := k == need-1
-		if k > 0 {
-			q.putBack(w, k, at, next, n, last, ok)
-		} else if last {
+		if k > 0 || last {
 			q.putBack(w, k, at, next, n, last, ok)
 		}
 		at = next
@@ -196,12 +203,27 @@ func (q *rxQueue) scatter(w *rxWrite, first []byte, more [][]byte, total, need i
 	if ok {
 		q.countPacket(w, total)
 	} else {
-		d.drops[nicsim.DropRxDMAFault]++
+		d.drops[nicsim.DropRxDMAFault] += uint64(w.frames)
 	}
 	if d.probe != nil {
 		q.observe(w, first, more, head, need, ok)
 	}
 	q.advance(uint32(need))
+}
+
+// countStarts finds out how many of a coalesced packet's frames start in each
+// descriptor. RSCCNT says one more (7.1.6.2).
+func (w *rxWrite) countStarts(at int, more [][]byte, packetBytes int) {
+	if w.frames < 2 {
+		return
+	}
+	clear(w.starts[:])
+	w.starts[0] = 1
+	for _, p := range more {
+		k := &w.starts[min(max(at-w.header, 0)/packetBytes, len(w.starts)-1)]
+		*k = min(*k+1, maxRSCStarts)
+		at += len(p)
+	}
 }
 
 // putBack writes descriptor at back, the k-th of its packet. Without EOP its
@@ -221,9 +243,7 @@ func (q *rxQueue) putBack(w *rxWrite, k int, at, next uint32, n int, last, ok bo
 		wb.Status |= ixgbe.RxNext(uint16(next))
 	}
 	if w.frames > 1 {
-		// A driver adds up count less one: a packet's further descriptors count
-		// the frame that goes on in them too (7.1.6.2).
-		wb.Info |= ixgbe.RSCCNT(int(w.starts[k]) + min(k, 1))
+		wb.Info |= ixgbe.RSCCNT(int(w.starts[min(k, len(w.starts)-1)]) + 1)
 	}
 	desc := q.at(at)
 	switch {

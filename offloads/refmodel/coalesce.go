@@ -116,7 +116,7 @@ func (s *tcpSegment) candidate() bool {
 		}
 		trafficClass, _ = s.v4.TOS()
 	} else {
-		if s.v6.TransportProtocol() != header.TCPProtocolNumber {
+		if s.v6.NextHeader() != uint8(header.TCPProtocolNumber) {
 			return false
 		}
 		trafficClass, _ = s.v6.TOS()

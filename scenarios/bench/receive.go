@@ -87,7 +87,7 @@ func (r *receiver) deliver(frames [][]byte) {
 // harvest takes every packet that is there and gives its buffers back.
 func (r *receiver) harvest() error {
 	r.last = r.last[:0]
-	p := received{buffer: r.next, merged: 1}
+	p := received{buffer: r.next}
 	from := r.next
 	for ixgbe.AdvRxDone(r.desc(ringAt, r.next)) {
 		wb := ixgbe.ParseAdvRxWB(r.desc(ringAt, r.next))
@@ -95,9 +95,7 @@ func (r *receiver) harvest() error {
 		if wb.Info&ixgbe.RxSPH != 0 && r.headers {
 			p.header = wb.Info.HDRLEN()
 		}
-		if c := wb.Info.RSCCNT(); c > 1 {
-			p.merged += c - 1
-		}
+		p.merged += max(wb.Info.RSCCNT()-1, 0)
 		r.repost(r.next)
 		if r.next = r.next + 1; r.next == ringDescriptors {
 			r.next = 0
@@ -108,7 +106,7 @@ func (r *receiver) harvest() error {
 		p.status = wb.Status
 		r.last = append(r.last, p)
 		r.packets++
-		p = received{buffer: r.next, merged: 1}
+		p = received{buffer: r.next}
 	}
 	if r.next == from {
 		return fmt.Errorf("nothing arrived")

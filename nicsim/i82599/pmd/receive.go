@@ -96,7 +96,7 @@ func (p *PMD) harvest(r *rxQueue, out *driver.RxPacket) bool {
 		}
 	}
 	from := len(r.pieces)
-	*out = driver.RxPacket{Merged: 1}
+	*out = driver.RxPacket{}
 	var wb ixgbe.AdvRxWB
 	for k := range need {
 		wb = ixgbe.ParseAdvRxWB(r.desc(r.next))
@@ -105,9 +105,7 @@ func (p *PMD) harvest(r *rxQueue, out *driver.RxPacket) bool {
 			at := r.next * headerBuffer
 			r.pieces = append(r.pieces, r.headers[at:at+out.HeaderBytes])
 		}
-		if c := wb.Info.RSCCNT(); c > 1 {
-			out.Merged += c - 1
-		}
+		out.Merged += max(wb.Info.RSCCNT()-1, 0) // 0 for what was not coalesced (7.1.6.2)
 		if wb.PKTLEN > 0 {
 			at := r.next * r.bufferBytes
 			r.pieces = append(r.pieces, r.buffers[at:at+min(int(wb.PKTLEN), r.bufferBytes)])
@@ -117,6 +115,7 @@ func (p *PMD) harvest(r *rxQueue, out *driver.RxPacket) bool {
 			r.next = 0
 		}
 	}
+	out.Merged = max(out.Merged, 1)
 	out.Pieces = r.pieces[from:len(r.pieces):len(r.pieces)]
 	p.describe(out, wb)
 	return true

@@ -1,6 +1,13 @@
 package scenarios
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"nicsim.dev/nicsim/pci"
+)
 
 var _ = vocabulary(
 	&command{
@@ -9,7 +16,43 @@ var _ = vocabulary(
 			"msix, msi and intx choose how it interrupts, flr resets it.",
 		run: runBus,
 	},
+	&command{
+		usage: "buserror A ERROR MESSAGE",
+		what: "Lets A find an error on its bus, and checks what it tells the root: nothing, correctable, non-fatal or fatal. ERROR is " +
+			strings.Join(slices.Sorted(maps.Keys(busErrors)), ", ") + ".",
+		run: runBusError,
+	},
 )
+
+var busErrors = map[string]pci.Error{
+	"poisoned-packet": pci.PoisonedTLP, "completion-timeout": pci.CompletionTimeout, "completer-abort": pci.CompleterAbort,
+	"unexpected-completion": pci.UnexpectedCompletion, "malformed-packet": pci.MalformedTLP,
+	"unsupported-request": pci.UnsupportedRequest, "receiver-error": pci.ReceiverError, "bad-packet": pci.BadTLP,
+	"replay-timeout": pci.ReplayTimeout,
+}
+
+var busMessages = map[pci.ErrorMessage]string{
+	pci.NoMessage: nothing, pci.CorrectableMessage: "correctable", pci.NonFatalMessage: "non-fatal", pci.FatalMessage: "fatal",
+}
+
+// busErrorHeader is the packet that an error is about: a read of four bytes at
+// address zero (PCIe 3.0 2.2.7).
+var busErrorHeader = [4]uint32{0x00000001, 0x0000000F, 0, 0}
+
+func runBusError(c *call) error {
+	a, err := c.adapter(c.args[0])
+	if err != nil {
+		return err
+	}
+	e, ok := busErrors[c.args[1]]
+	if !ok {
+		return c.wrong("%q: the name of an error was expected", c.args[1])
+	}
+	if got := busMessages[a.fn.Report(e, busErrorHeader)]; got != c.args[2] {
+		return fmt.Errorf("%s tells the root %s, want %s", a.Name, got, c.args[2])
+	}
+	return nil
+}
 
 // Capabilities (PCI Code and ID Assignment 1.11 2) and registers in them.
 const (

@@ -24,22 +24,24 @@ type tape struct {
 	loop nicsim.Port // where frames come back to; nil for nowhere
 	back []*nicsim.Frame
 	lost int
-	full bool // takes nothing: the other end holds the line
+	room int  // frames that the other end takes now
+	held bool // and no more after them
 }
+
+// tapeRoom is what a wire that nobody holds takes at a time.
+const tapeRoom = 256
 
 type taped struct {
 	data []byte
 	at   sim.Time
 }
 
-func (t *tape) Room() int {
-	if t.full {
-		return 0
-	}
-	return 256
-}
+func (t *tape) Room() int { return t.room }
 
 func (t *tape) Send(frames []*nicsim.Frame) {
+	if t.held {
+		t.room -= len(frames)
+	}
 	for _, f := range frames {
 		switch {
 		case t.loop != nil:
@@ -88,7 +90,7 @@ var _ = vocabulary(
 	},
 	&command{
 		usage: "hold A STATE",
-		what:  "on makes A's scripted wire take no frames, off lets it take them again.",
+		what:  "on makes A's scripted wire take no frames, a number so many and no more, off lets it take them again.",
 		run:   runHold,
 	},
 )
@@ -101,7 +103,7 @@ func runWire(c *call) error {
 	if a.cable != nil || a.tape != nil {
 		return c.wrong("%s has a wire already", a.Name)
 	}
-	a.tape = &tape{pool: c.pool}
+	a.tape = &tape{pool: c.pool, room: tapeRoom}
 	if c.usage == commands["loopwire"].usage {
 		a.tape.loop = a.Device.Port()
 	}
@@ -216,9 +218,18 @@ func runHold(c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.args[1] != "on" && c.args[1] != "off" {
-		return c.wrong("%q: on or off was expected", c.args[1])
+	t := a.tape
+	switch state := c.args[1]; state {
+	case "on":
+		t.held, t.room = true, 0
+	case "off":
+		t.held, t.room = false, tapeRoom
+	default:
+		n, err := parseInt(state)
+		if err != nil || n < 0 || n > tapeRoom {
+			return c.wrong("%q: on, off or a number up to %d was expected", state, tapeRoom)
+		}
+		t.held, t.room = true, n
 	}
-	a.tape.full = c.args[1] == "on"
 	return c.settle()
 }

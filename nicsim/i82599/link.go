@@ -192,8 +192,13 @@ func (d *Device) readANLP1(int) uint32 {
 	return v
 }
 
-// resetLink puts the link at what the EEPROM asks for (4.2.1.7, 6.3.7.1).
+// resetLink puts the link at what the EEPROM asks for (4.2.1.7, 6.3.7.1). The
+// other end loses it for a moment.
 func (d *Device) resetLink() {
+	if d.link.signal {
+		d.link.signal = false
+		d.tellSignal()
+	}
 	if d.cfg.Variant == deviceKX4 {
 		const lanes = 1<<9 | 1<<7 // KX, KX4
 		d.reg.Set(atAUTOC, d.reg.Get(atAUTOC)&^(7<<autocModeAt)|modeBackplane<<autocModeAt|lanes)

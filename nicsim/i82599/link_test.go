@@ -152,3 +152,25 @@ func TestLEDs(t *testing.T) {
 	b.d.Port().SetCarrier(true)
 	require.Equal(t, notes{"LED 2 blinks", "LED 2 on", "LED 2 off", "link up, 10 Gb/s", "LED 0 on", "LED 1 on"}, *seen)
 }
+
+// TestLinkResetIsSeenByTheOtherEnd holds that LRST takes the signal away for a
+// moment, and RST does not.
+func TestLinkResetIsSeenByTheOtherEnd(t *testing.T) {
+	b := newBench(t, 0)
+	var seen blinks
+	b.d.Port().Attach(&seen)
+	b.d.Port().SetCarrier(true)
+	seen.signal = nil
+	b.write(0, ctrlReset)
+	require.Empty(t, seen.signal)
+	b.write(0, ctrlLinkReset)
+	require.Equal(t, []bool{false, true}, seen.signal)
+}
+
+// blinks is a wire that notes when its signal comes and goes.
+type blinks struct {
+	gauge
+	signal []bool
+}
+
+func (w *blinks) SetSignal(on bool) { w.signal = append(w.signal, on) }

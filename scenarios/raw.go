@@ -44,7 +44,7 @@ var _ = vocabulary(
 	},
 	&command{
 		usage: "regs A FILE",
-		what:  "Writes the registers that FILE lists, one NAME VALUE a line; # begins a comment.",
+		what:  "Writes the registers that FILE lists, one NAME VALUE a line, where NAME may be RETA[0..31]; # begins a comment.",
 		run:   runRegs,
 	},
 	&command{
@@ -223,6 +223,24 @@ func runReg(c *call) error {
 	return nil
 }
 
+// registerRange is NAME[FIRST..LAST].
+var registerRange = regexp.MustCompile(`^(\w+)\[(\d{1,4})\.\.(\d{1,4})\]$`)
+
+// instances spells out a range of registers.
+func instances(name string) []string {
+	m := registerRange.FindStringSubmatch(name)
+	if m == nil {
+		return []string{name}
+	}
+	first, _ := strconv.Atoi(m[2])
+	last, _ := strconv.Atoi(m[3])
+	var names []string
+	for i := first; i <= last; i++ {
+		names = append(names, fmt.Sprintf("%s[%d]", m[1], i))
+	}
+	return names
+}
+
 func runRegs(c *call) error {
 	a, err := c.adapter(c.args[0])
 	if err != nil {
@@ -239,15 +257,17 @@ func runRegs(c *call) error {
 		if len(words) != 2 {
 			return fmt.Errorf("%s:%d: NAME VALUE was expected", c.args[1], n)
 		}
-		at, err := c.register(a, words[0])
-		if err != nil {
-			return fmt.Errorf("%s:%d: %w", c.args[1], n, err)
-		}
 		v, err := strconv.ParseUint(words[1], 0, 32)
 		if err != nil {
 			return fmt.Errorf("%s:%d: %q: a number of 32 bits was expected", c.args[1], n, words[1])
 		}
-		a.fn.Write32(at.bar, at.off, uint32(v))
+		for _, name := range instances(words[0]) {
+			at, err := c.register(a, name)
+			if err != nil {
+				return fmt.Errorf("%s:%d: %w", c.args[1], n, err)
+			}
+			a.fn.Write32(at.bar, at.off, uint32(v))
+		}
 	}
 	return nil
 }

@@ -87,8 +87,12 @@ const poolDepth = 8192
 type Pool struct {
 	small, large []*Frame
 	colour       int
+	out          int
 	lastID       uint64
 }
+
+// Out returns how many frames are out: got and not yet put back.
+func (p *Pool) Out() int { return p.out }
 
 // NextID returns a packet's identity, for Frame.ID and Event.ID. It is not zero
 // and, since adapters that meet on a wire share a pool, no other packet has it.
@@ -113,6 +117,7 @@ func (p *Pool) Get(n int) *Frame {
 	}
 	f.Data = f.store[Headroom : Headroom+n]
 	f.ID, f.Flags = 0, 0
+	p.out++
 	return f
 }
 
@@ -126,6 +131,7 @@ func (p *Pool) grow(size int) *Frame {
 
 // Put takes a frame back.
 func (p *Pool) Put(f *Frame) {
+	p.out--
 	list := &p.small
 	if cap(f.store) >= 16384 {
 		list = &p.large

@@ -10,7 +10,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/link/pipe"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
@@ -61,23 +60,6 @@ func NewStack(link stack.LinkEndpoint, cfg StackConfig) (*Stack, error) {
 		return nil, err
 	}
 	return out, nil
-}
-
-// NewPiped returns two stacks joined by gVisor's own pipe, with neither adapter
-// nor offload between them: what a link of adapters is measured against.
-func NewPiped(mtu int, a, b StackConfig) (*Stack, *Stack, error) {
-	// Locally administered addresses (IEEE 802-2014 8.2).
-	la, lb := pipe.New("\x02\x00\x00\x00\x00\x01", "\x02\x00\x00\x00\x00\x02", uint32(mtu))
-	sa, err := NewStack(la, a)
-	if err != nil {
-		return nil, nil, err
-	}
-	sb, err := NewStack(lb, b)
-	if err != nil {
-		sa.Close()
-		return nil, nil, err
-	}
-	return sa, sb, nil
 }
 
 func (s *Stack) configure(link stack.LinkEndpoint, cfg StackConfig) error {

@@ -70,6 +70,27 @@ func TestTheKernelsTCPCrossesTwoAdapters(t *testing.T) {
 	}
 }
 
+// TestManyConnectionsBothWays loads every queue in both directions at once.
+func TestManyConnectionsBothWays(t *testing.T) {
+	const streams, size = 4, 16 << 20
+	for name, offloads := range map[string]driver.Offloads{"with every offload": driver.AllOffloads, "with every offload off": 0} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, LinkConfig{Offloads: offloads, Queues: 2})
+			done := make(chan error)
+			for i := range 2 * streams {
+				go func() { done <- r.move(i%2, size, r.addrs[1-i%2]) }()
+			}
+			for range 2 * streams {
+				require.NoError(t, <-done)
+			}
+			for i, ns := range r.ns {
+				require.Zero(t, tcpCounters(t, ns)["Tcp:RetransSegs"], ns)
+				require.Zero(t, r.Bridges[i].Stats().Drops)
+			}
+		})
+	}
+}
+
 // TestUDPIsSegmentedByTheAdapter sends datagrams with UDP_SEGMENT.
 func TestUDPIsSegmentedByTheAdapter(t *testing.T) {
 	r := start(t, LinkConfig{Offloads: driver.AllOffloads})

@@ -4,6 +4,7 @@ package tap
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -38,9 +39,8 @@ func missing(t testing.TB, what error) {
 	t.Skip(what)
 }
 
-// in runs f on a thread in a network namespace. The thread ends with it.
-func in(t testing.TB, ns string, f func() error) {
-	t.Helper()
+// inside runs f on a thread in a network namespace. The thread ends with it.
+func inside(ns string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -54,7 +54,12 @@ func in(t testing.TB, ns string, f func() error) {
 		}
 		done <- err
 	}()
-	require.NoError(t, <-done)
+	return <-done
+}
+
+func in(t testing.TB, ns string, f func() error) {
+	t.Helper()
+	require.NoError(t, inside(ns, f))
 }
 
 // namespaces makes two network namespaces.
@@ -202,54 +207,79 @@ func tcpCounters(t testing.TB, ns string) map[string]uint64 {
 // patience bounds a transfer: 1 GiB at 100 Mbit/s.
 const patience = 90 * time.Second
 
-// transfer sends size random bytes from the first namespace to the second and
-// compares their SHA-256.
+// transfer sends size random bytes from the first namespace to an address of
+// the second.
 func (r *running) transfer(t testing.TB, size int64, to netip.Addr) {
+	start := time.Now()
+	require.NoError(t, r.move(0, size, to))
+	t.Logf("%.2f Gbit/s", float64(size)*8/time.Since(start).Seconds()/1e9)
+}
+
+// move sends size random bytes from one namespace to an address of the other,
+// and compares their SHA-256.
+func (r *running) move(from int, size int64, to netip.Addr) error {
 	var ln net.Listener
-	in(t, r.ns[1], func() (err error) {
+	if err := inside(r.ns[1-from], func() (err error) {
 		ln, err = net.Listen("tcp", netip.AddrPortFrom(to, 0).String())
 		return err
-	})
-	defer ln.Close()
-	type sum struct {
-		sha [sha256.Size]byte
-		err error
+	}); err != nil {
+		return err
 	}
-	got := make(chan sum, 1)
+	defer ln.Close()
+	got := make(chan []byte, 1)
+	failed := make(chan error, 1)
 	go func() {
-		conn, err := ln.Accept()
-		if err != nil {
-			got <- sum{err: err}
-			return
-		}
-		defer conn.Close()
-		h := sha256.New()
-		_ = conn.SetDeadline(time.Now().Add(patience))
-		var s sum
-		_, s.err = io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{conn}, make([]byte, 256<<10))
-		h.Sum(s.sha[:0])
-		got <- s
+		sum, err := receive(ln)
+		failed <- err
+		got <- sum
 	}()
 	var conn net.Conn
-	in(t, r.ns[0], func() (err error) {
-		conn, err = net.DialTimeout("tcp", ln.Addr().String(), 10*time.Second)
+	if err := inside(r.ns[from], func() (err error) {
+		conn, err = net.DialTimeout("tcp", ln.Addr().String(), patience)
 		return err
-	})
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
-	rng := rand.NewChaCha8([32]byte{1})
-	h := sha256.New()
-	chunk := make([]byte, 256<<10)
-	start := time.Now()
-	for left := size; left > 0; left -= int64(len(chunk)) {
-		chunk = chunk[:min(left, int64(len(chunk)))]
-		rng.Read(chunk)
-		h.Write(chunk)
-		_, err := conn.Write(chunk)
-		require.NoError(t, err)
+	}); err != nil {
+		return err
 	}
-	require.NoError(t, conn.Close())
-	s := <-got
-	require.NoError(t, s.err)
-	require.Equal(t, h.Sum(nil), s.sha[:])
-	t.Logf("%.2f Gbit/s", float64(size)*8/time.Since(start).Seconds()/1e9)
+	sum, err := send(conn, size)
+	if err := errors.Join(err, <-failed); err != nil {
+		return err
+	}
+	if other := <-got; !bytes.Equal(sum, other) {
+		return fmt.Errorf("sent bytes with the sum %x, received %x", sum, other)
+	}
+	return nil
+}
+
+const chunkBytes = 256 << 10
+
+func receive(ln net.Listener) ([]byte, error) {
+	conn, err := ln.Accept()
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	sum := sha256.New()
+	// The wrappers keep the copy in this process.
+	_, err = io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{conn}, make([]byte, chunkBytes))
+	return sum.Sum(nil), err
+}
+
+func send(conn net.Conn, size int64) ([]byte, error) {
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return nil, err
+	}
+	rng, sum := rand.NewChaCha8([32]byte{1}), sha256.New()
+	chunk := make([]byte, chunkBytes)
+	for size > 0 {
+		chunk = chunk[:min(size, chunkBytes)]
+		// Neither of the two fails.
+		_, _ = rng.Read(chunk)
+		_, _ = sum.Write(chunk)
+		if _, err := conn.Write(chunk); err != nil {
+			return nil, err
+		}
+		size -= int64(len(chunk))
+	}
+	return sum.Sum(nil), nil
 }

@@ -226,3 +226,19 @@ func FuzzToTheKernel(f *testing.F) {
 		require.LessOrEqual(t, int(h.headerBytes), len(got))
 	})
 }
+
+func TestPacketsCostNoAllocation(t *testing.T) {
+	frame := tcpFrame(t, false, true, 12, 5000)
+	h := vnetHeader{vnetNeedsChecksum, vnetGSOTCPv4, 0, 1448, 38, 16}
+	var post driver.TxPacket
+	require.NoError(t, h.describe(&post, frame, true))
+	require.Zero(t, testing.AllocsPerRun(100, func() { _ = h.describe(&post, frame, true) }))
+
+	plain := tcpFrame(t, false, false, 12, 5000)
+	p := driver.RxPacket{Pieces: [][]byte{plain[:2048], plain[2048:]}, Checksum: driver.ChecksumUnnecessary,
+		Merged: 4, GSO: driver.TCPv4, GSOBytes: 1448, VLAN: true, VLANTCI: 42}
+	var q queue
+	q.gather(&p)
+	require.Len(t, q.iov, 3)
+	require.Zero(t, testing.AllocsPerRun(100, func() { q.gather(&p) }))
+}

@@ -130,3 +130,10 @@ type Stats struct {
 
 // ErrUnsupported is wrapped by what a model cannot do.
 var ErrUnsupported = errors.New("the adapter has no such feature")
+
+// ModuleAccess is what a driver of a port with a pluggable module offers: its
+// memories as SFF-8472 has them, at device address 0xA0 and 0xA2.
+type ModuleAccess interface {
+	ReadModule(device, offset byte, b []byte) error
+	WriteModule(device, offset byte, b []byte) error
+}

@@ -22,6 +22,16 @@ const (
 // ledState is what a person sees of an LED.
 type ledState uint8
 
+var ledNames = [...]string{ledIsOff: "off", ledIsOn: "on", ledIsBlinking: "blinking"}
+
+// LED returns what a person sees of LED i, 0 to 3: off, on or blinking.
+func (d *Device) LED(i int) string {
+	if i < 0 || i >= numLEDs {
+		return ledNames[ledIsOff]
+	}
+	return ledNames[d.led(i)]
+}
+
 const (
 	ledIsOff ledState = iota
 	ledIsOn

@@ -23,7 +23,6 @@ type fakeDriver struct {
 	received func(p *driver.RxPacket)
 
 	in    [][]driver.RxPacket // by queue
-	lent  []int
 	stats driver.Stats
 }
 
@@ -31,7 +30,7 @@ func fakePair(queues, size int) (a, b *fakeDriver) {
 	a = &fakeDriver{mac: [6]byte{2, 0, 0, 0, 0, 1}, size: size, piece: 2048}
 	b = &fakeDriver{mac: [6]byte{2, 0, 0, 0, 0, 2}, size: size, piece: 2048}
 	for _, d := range []*fakeDriver{a, b} {
-		d.in, d.lent = make([][]driver.RxPacket, queues), make([]int, queues)
+		d.in = make([][]driver.RxPacket, queues)
 	}
 	a.peer, b.peer = b, a
 	return a, b

@@ -58,6 +58,7 @@ func newPairOfStacks(imp pair.Impairment, cfg driver.Config, seed uint64) (*pair
 	if err != nil {
 		return nil, err
 	}
+	p.loop.Sim.Add(p.cable) // first, so that a PAUSE frame is there before its sender is sent to again
 	mtu := cfg.MTU
 	if mtu == 0 {
 		mtu = defaultMTU
@@ -76,7 +77,6 @@ func newPairOfStacks(imp pair.Impairment, cfg driver.Config, seed uint64) (*pair
 		}
 		p.loop.Sim.Add(d, end)
 	}
-	p.loop.Sim.Add(p.cable)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -124,7 +124,7 @@ func closingScene(ctx context.Context, n int64, o Options) report.Result {
 
 func playClosingScene(ctx context.Context, n int64, o Options) (string, error) {
 	p, err := newPairOfStacks(pair.Impairment{Loss: closingLoss},
-		driver.Config{Queues: closingQueues, RingSize: 1024, Offloads: driver.AllOffloads}, o.Seed)
+		driver.Config{Queues: closingQueues, RingSize: 1024, Offloads: driver.AllOffloads, FlowControl: true}, o.Seed)
 	if err != nil {
 		return "", err
 	}

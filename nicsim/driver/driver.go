@@ -113,7 +113,9 @@ type Driver interface {
 	// the hardware cannot express is skipped and counted in Stats.
 	Transmit(q int, packets []TxPacket) int
 	// Receive harvests up to len(out) packets of queue q and gives their
-	// buffers back to the adapter on the next call.
+	// buffers back to the adapter on the next call. That is work too: a Step
+	// that gives buffers back must not say that it did nothing, because the
+	// adapter may be waiting for them.
 	Receive(q int, out []RxPacket) int
 	// Pending says whether Receive would find something on queue q.
 	Pending(q int) bool

@@ -88,7 +88,7 @@ func adapterEnds() (a, b stack.LinkEndpoint, stop func(), err error) {
 		}
 		fn := devices[i].Functions()[0]
 		fn.SetInterrupter(nobody{})
-		drv, err := m.NewDriver(fn, fn.Memory, driver.Config{MTU: demoMTU, Offloads: driver.AllOffloads})
+		drv, err := m.NewDriver(fn, fn.Memory, driver.Config{MTU: demoMTU, Offloads: driver.AllOffloads, FlowControl: true})
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -98,7 +98,7 @@ func adapterEnds() (a, b stack.LinkEndpoint, stop func(), err error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	loop.Sim.Add(ends[0], devices[0], wire, devices[1], ends[1])
+	loop.Sim.Add(wire, ends[0], devices[0], devices[1], ends[1])
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

@@ -125,6 +125,15 @@ func (c *call) wrong(format string, args ...any) error {
 
 func (c *call) has(name string) bool { _, ok := c.opts[name]; return ok }
 
+// await is until for a command whose option now forbids that time passes.
+func (c *call) await(done func() bool) (bool, error) {
+	if !c.has("now") {
+		return c.until(done)
+	}
+	err := c.settle()
+	return err == nil && done(), err
+}
+
 // value reads option name with parse, or leaves def.
 func value[T any](c *call, name string, def T, want string, parse func(string) (T, error)) (T, error) {
 	text, ok := c.opts[name]

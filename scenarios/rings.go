@@ -22,9 +22,10 @@ var _ = vocabulary(
 		run: runPost,
 	},
 	&command{
-		usage: "done A SIDE QUEUE ... [at=N]",
+		usage: "done A SIDE QUEUE ... [at=N] [now]",
 		what: "Checks the next descriptor that the adapter wrote back: FIELD=VALUE, or FIELD~FLAG for one flag of it and " +
-			"FIELD!FLAG for its absence. \"nothing\": it has not been written back. With at, descriptor N whatever came before.",
+			"FIELD!FLAG for its absence. \"nothing\": it has not been written back. With at, descriptor N whatever came before. " +
+			"Time may pass for it, unless it must be there now.",
 		run: runDone,
 	},
 )
@@ -147,7 +148,7 @@ func runDone(c *call) error {
 		}
 		return nil
 	}
-	ok, err := c.until(written)
+	ok, err := c.await(written)
 	if err != nil {
 		return err
 	}

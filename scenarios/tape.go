@@ -84,9 +84,10 @@ var _ = vocabulary(
 		run:   runInject,
 	},
 	&command{
-		usage: "leaves A FRAME [times=N]",
-		what:  "Checks the next frame that A put on its scripted wire. \"nothing\" in its place: there is none.",
-		run:   runLeaves,
+		usage: "leaves A FRAME [times=N] [now]",
+		what: "Checks the next frame that A put on its scripted wire, for which time may pass unless it must be there now. " +
+			"\"nothing\" in its place: there is none.",
+		run: runLeaves,
 	},
 	&command{
 		usage: "hold A STATE",
@@ -197,7 +198,7 @@ func runLeaves(c *call) error {
 		return err
 	}
 	for i := range times {
-		ok, err := c.until(func() bool { return len(a.tape.sent) > 0 })
+		ok, err := c.await(func() bool { return len(a.tape.sent) > 0 })
 		if err != nil {
 			return err
 		}

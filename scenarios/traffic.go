@@ -24,9 +24,9 @@ var _ = vocabulary(
 		run: runSend,
 	},
 	&command{
-		usage: "recv A FRAME [q=N] [csum=STATE] [hash=HEX] [hashtype=N] [vlan=TCI] [merged=N] [mss=BYTES] [split=BYTES] [times=N]",
+		usage: "recv A FRAME [q=N] [csum=STATE] [hash=HEX] [hashtype=N] [vlan=TCI] [merged=N] [mss=BYTES] [split=BYTES] [times=N] [now]",
 		what: "Checks the next packet that A's driver finds in a queue, and what the adapter says about it: csum is good, " +
-			"bad or none. \"nothing\" in its place: there is none.",
+			"bad or none. Time may pass for it, unless it must be there now. \"nothing\" in its place: there is none.",
 		run: runRecv,
 	},
 	&command{
@@ -222,7 +222,7 @@ func runRecv(c *call) error {
 		return err
 	}
 	for i := range times {
-		ok, err := c.until(func() bool { a.harvest(q); return len(a.inbox[q]) > 0 })
+		ok, err := c.await(func() bool { a.harvest(q); return len(a.inbox[q]) > 0 })
 		if err != nil {
 			return err
 		}

@@ -9,13 +9,13 @@ const (
 	DropNone Drop = iota
 
 	// On transmit.
-	DropTxNoLink
 	DropTxBadDescriptor
 	DropTxChainTooLong
 	DropTxDMAFault
 	DropTxBadLength
 	DropTxBadSegmentation
 	DropTxBadRing
+	DropTxReset
 
 	// On the wire.
 	DropWireLoss
@@ -42,13 +42,13 @@ const (
 // dropTexts gives each drop its name and its reason in words.
 var dropTexts = [NumDrops][2]string{
 	DropNone:              {"none", "not dropped"},
-	DropTxNoLink:          {"tx_no_link", "link is down"},
 	DropTxBadDescriptor:   {"tx_bad_descriptor", "unknown type, reserved bits, no length"},
 	DropTxChainTooLong:    {"tx_chain_too_long", "more buffers than the hardware takes"},
 	DropTxDMAFault:        {"tx_dma_fault", "a buffer lies outside the device's memory"},
 	DropTxBadLength:       {"tx_bad_length", "shorter or longer than a frame may be"},
 	DropTxBadSegmentation: {"tx_bad_segmentation", "MSS 0, header longer than the frame"},
 	DropTxBadRing:         {"tx_bad_ring", "ring outside memory or tail beyond it: the queue stops"},
+	DropTxReset:           {"tx_reset", "begun when its queue was disabled or reset"},
 	DropWireLoss:          {"wire_loss", "lost by the impairment of the wire"},
 	DropRxDisabled:        {"rx_disabled", "receive path disabled"},
 	DropRxCRC:             {"rx_crc_error", "frame check sequence wrong"},

@@ -2,6 +2,7 @@ package i82599
 
 import (
 	"nicsim.dev/descriptors/ixgbe"
+	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/dma"
 	"nicsim.dev/nicsim/sim"
 	"nicsim.dev/offloads/hdrsplit"
@@ -46,12 +47,25 @@ func (r *ring) setHead(v uint32) {
 }
 
 func (d *Device) wroteTDBA(i int, _, _ uint32) {
-	d.tx.queues[i].setBase(d.reg.Get(atTDBAL(i)), d.reg.Get(atTDBAH(i)))
+	q := &d.tx.queues[i]
+	q.setBase(d.reg.Get(atTDBAL(i)), d.reg.Get(atTDBAH(i)))
+	q.waiting = 0 // they were of another ring
 }
 
-func (d *Device) wroteTDLEN(i int, _, v uint32) { d.tx.queues[i].setBytes(v) }
+func (d *Device) wroteTDLEN(i int, _, v uint32) {
+	q := &d.tx.queues[i]
+	q.setBytes(v)
+	q.waiting = 0
+}
 
-func (d *Device) readTDH(i int) uint32 { return d.tx.queues[i].head }
+// readTDH shows the first descriptor whose data is still to be read.
+func (d *Device) readTDH(i int) uint32 {
+	q := &d.tx.queues[i]
+	if q.cutting || q.parts > 0 && q.fault == nicsim.DropNone {
+		return q.firstAt
+	}
+	return q.head
+}
 
 // wroteTDH takes the head; the hardware defines it for disabled queues only
 // (8.2.3.9.8).
@@ -103,15 +117,19 @@ func (q *txQueue) disable() {
 	q.idle()
 }
 
-// reset forgets the packet in assembly and in segmentation.
+// reset drops the packet in assembly or in segmentation.
 func (q *txQueue) reset() {
+	if q.parts > 0 || q.cutting {
+		q.fault = nicsim.DropTxReset
+		q.lose()
+	}
 	q.parts, q.bytes, q.fault, q.cutting, q.waiting, q.raise = 0, 0, 0, false, 0, false
 	q.pieces = q.pieces[:0]
 }
 
 // flush writes completed descriptors back, whatever the threshold.
 func (q *txQueue) flush() {
-	if q.enabled && q.ready(q.d.fn.Memory) {
+	if q.enabled && q.d.masterEnabled() && q.ready(q.d.fn.Memory) {
 		q.writeBack()
 	}
 	q.waiting = 0

@@ -4,7 +4,8 @@ package i82599
 // method is the behaviour of the row of that name.
 
 const (
-	hlregStripCRC = 1 << 1  // HLREG0.RXCRCSTRP (8.2.3.22.8)
+	hlregAddCRC   = 1 << 0  // HLREG0.TXCRCEN (8.2.3.22.8)
+	hlregStripCRC = 1 << 1  // HLREG0.RXCRCSTRP
 	hlregJumbo    = 1 << 2  // HLREG0.JUMBOEN
 	hlregPad      = 1 << 10 // HLREG0.TXPADEN
 	hlregLoopback = 1 << 15 // HLREG0.LPBK
@@ -22,6 +23,7 @@ func (d *Device) wroteEXVET(_ int, _, v uint32)   { d.configureMAC() }
 func (d *Device) configureMAC() {
 	m, h := &d.mac, d.reg.Get(atHLREG0)
 	m.padTx = h&hlregPad != 0
+	m.appendFCS = h&hlregAddCRC != 0
 	m.keepFCS = h&hlregStripCRC == 0
 	if loopback := h&hlregLoopback != 0; loopback != m.loopback {
 		m.loopback = loopback

@@ -3,6 +3,7 @@ package i82599
 import (
 	"encoding/binary"
 
+	"nicsim.dev/descriptors/ixgbe"
 	"nicsim.dev/nicsim"
 	"nicsim.dev/nicsim/reg"
 )
@@ -88,6 +89,7 @@ func (d *Device) resetQueues() {
 		d.clock.Cancel(&q.flushing)
 		q.reset()
 		q.ring, q.enabled, q.threshold, q.headWBOn = ring{}, false, 0, false
+		q.contexts = [2]ixgbe.AdvContext{}
 	}
 	d.tx.work, d.tx.next = [2]uint64{}, 0
 	d.tx.resetClasses(d)

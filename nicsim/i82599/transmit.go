@@ -120,11 +120,15 @@ func (d *Device) txOpen() bool {
 	return d.tx.enabled && !d.tx.classes.off && d.masterEnabled() && !d.txPaused()
 }
 
-// txRoom is how many frames the wire takes now. Without a link frames are
-// fetched and lost, as in hardware, so that rings drain.
+// txRoom is how many frames the wire takes now. Without a link there is none:
+// the hardware stops reading descriptors, and goes on when the link comes back
+// unless its driver, as Linux's does, resets it to get rid of them.
 func (d *Device) txRoom() int {
-	if d.mac.wire == nil || !d.linkUp() {
+	switch {
+	case d.mac.loopback:
 		return txBatchFrames
+	case d.mac.wire == nil || !d.linkUp():
+		return 0
 	}
 	return d.mac.wire.Room()
 }
@@ -193,13 +197,13 @@ func (d *Device) insertTags(b *txBatch) {
 // padAndCheck does the MAC's share: padding (HLREG0.TXPADEN), the frame check
 // sequence that a packet may bring along, and frames that no MAC sends.
 func (d *Device) padAndCheck(b *txBatch) {
-	if b.some&doCheck == 0 {
+	if b.some&doCheck == 0 && d.mac.appendFCS {
 		return
 	}
 	kept := 0
 	for i := range b.n {
 		f, ask := b.frames[i], b.asks[i]
-		if ask.do&doFCS == 0 {
+		if ask.do&doFCS == 0 || !d.mac.appendFCS {
 			f.OwnFCS()
 		}
 		if len(f.Data) < minFrameBytes && d.mac.padTx {
@@ -221,12 +225,6 @@ func (d *Device) toWire(b *txBatch) {
 	if d.mac.loopback {
 		d.countTx(b)
 		d.mac.Deliver(frames)
-		return
-	}
-	if d.mac.wire == nil || !d.linkUp() {
-		for _, f := range frames {
-			d.dropTx(f, nicsim.DropTxNoLink)
-		}
 		return
 	}
 	d.countTx(b)

@@ -46,16 +46,17 @@ type txQueue struct {
 	legacy  ixgbe.LegacyTx
 	old     bool // it came in legacy descriptors
 	fault   nicsim.Drop
-	firstAt int
+	firstAt uint32
+	mapped  uint64 // dma.Space.Changes when its pieces were looked up
 
 	// The packet in segmentation.
-	cutter    *segment.Segmenter
-	cutting   bool
-	cutAsk    txAsk
-	cutID     uint64
-	cutBytes  int // of the longest segment
-	cutReport bool
-	cutIndex  uint32
+	cutter   *segment.Segmenter
+	cutting  bool
+	cutAsk   txAsk
+	cutID    uint64
+	cutBytes int // of the longest segment
+	cutFlags ixgbe.TxFlags
+	cutIndex uint32
 
 	pace pace
 
@@ -119,6 +120,9 @@ func (q *txQueue) fetch(b *txBatch, limit int) int {
 		q.idle()
 		return 0
 	}
+	if (q.parts > 0 || q.cutting) && q.mapped != d.fn.Memory.Changes() {
+		q.abandon()
+	}
 	n := 0
 	for ; b.n < limit && n < txFetchLimit; n++ {
 		if q.cutting {
@@ -136,8 +140,10 @@ func (q *txQueue) fetch(b *txBatch, limit int) int {
 		}
 		q.take(b)
 	}
-	if q.waiting > q.threshold {
+	if q.waiting >= q.threshold {
 		q.writeBack()
+	} else if q.waiting > 0 {
+		d.flushLater(q)
 	}
 	if q.head == q.tail && !q.cutting {
 		q.idle()
@@ -157,6 +163,10 @@ const (
 func (q *txQueue) takePlain(b *txBatch, limit int) int {
 	d := q.d
 	from, head := b.n, q.head
+	reported := uint64(ixgbe.TxRS)
+	if q.threshold > 0 {
+		reported = ^uint64(0)
+	}
 	for b.n < limit && head != q.tail && q.waiting < len(q.done) {
 		desc := q.at(head)
 		w := binary.LittleEndian.Uint64(desc[8:])
@@ -174,7 +184,7 @@ func (q *txQueue) takePlain(b *txBatch, limit int) int {
 		b.frames[b.n] = f
 		b.asks[b.n].do = doFCS
 		b.n++
-		if w&uint64(ixgbe.TxRS) != 0 {
+		if w&reported != 0 {
 			q.done[q.waiting] = head
 			q.waiting++
 		}
@@ -207,9 +217,12 @@ func (q *txQueue) take(b *txBatch) {
 	if q.d.probe != nil {
 		q.d.observe(&nicsim.Event{Kind: nicsim.DescriptorFetch, Side: nicsim.Tx, Queue: q.index, Index: int(i), Data: desc[:], Name: ixgbe.TxKind(desc).String()})
 	}
+	if q.parts == 0 {
+		q.firstAt, q.mapped = i, q.d.fn.Memory.Changes()
+	}
 	if data, err := ixgbe.ParseAdvData(desc); err == nil {
 		if q.parts == 0 {
-			q.first, q.old, q.firstAt = data, false, int(i)
+			q.first, q.old = data, false
 		} else if q.old {
 			q.spoil(nicsim.DropTxBadDescriptor)
 		}
@@ -223,7 +236,7 @@ func (q *txQueue) take(b *txBatch) {
 	case ixgbe.KindLegacy:
 		data, _ := ixgbe.ParseLegacyTx(desc)
 		if q.parts == 0 {
-			q.legacy, q.old, q.firstAt = data, true, int(i)
+			q.legacy, q.old = data, true
 		} else if !q.old {
 			q.spoil(nicsim.DropTxBadDescriptor)
 		}
@@ -257,6 +270,12 @@ func (q *txQueue) add(b *txBatch, i uint32, addr dma.Addr, n int, flags ixgbe.Tx
 			return
 		}
 	}
+	if eop && q.parts == 0 && n == 0 && q.fault == nicsim.DropNone {
+		// A null descriptor. Differs: 7.2.3.2.4 says that its DD is not written;
+		// drivers that empty a queue wait for just that (4.6.8.1).
+		q.complete(i, flags)
+		return
+	}
 	q.parts++
 	q.bytes += n
 	switch {
@@ -270,7 +289,6 @@ func (q *txQueue) add(b *txBatch, i uint32, addr dma.Addr, n int, flags ixgbe.Tx
 		q.pieces = pieces
 	}
 	if !eop {
-		q.complete(i, flags)
 		return
 	}
 	if q.fault == nicsim.DropNone {
@@ -333,7 +351,7 @@ func (q *txQueue) lose() {
 	if q.d.probe == nil {
 		return
 	}
-	e := nicsim.Event{Kind: nicsim.PacketQueue, Side: nicsim.Tx, Queue: q.index, Index: q.firstAt, Drop: q.fault}
+	e := nicsim.Event{Kind: nicsim.PacketQueue, Side: nicsim.Tx, Queue: q.index, Index: int(q.firstAt), Drop: q.fault}
 	if len(q.pieces) > 0 {
 		e.Data, e.More = q.pieces[0], q.pieces[1:]
 	}
@@ -394,17 +412,41 @@ func (q *txQueue) askLegacy() (a txAsk) {
 	return a
 }
 
-// complete notes that the data of descriptor i has been read. The write-back
-// comes at the end of the turn, once WTHRESH of them wait (7.2.3.5.1).
-func (q *txQueue) complete(i uint32, flags ixgbe.TxFlags) {
-	if flags&ixgbe.TxRS == 0 {
+// complete notes that the data of a packet, up to its last descriptor, has been
+// read. With WTHRESH all its descriptors are written back, and otherwise the last
+// if it has RS, which others may not have (7.2.3.2.2, 7.2.3.5.1). That happens at
+// the end of the turn.
+func (q *txQueue) complete(last uint32, flags ixgbe.TxFlags) {
+	i := last
+	switch {
+	case q.threshold > 0 && max(q.firstAt, last) < q.count:
+		i = q.firstAt
+	case flags&ixgbe.TxRS == 0:
 		return
 	}
-	q.done[q.waiting] = i
-	if q.waiting++; q.waiting == len(q.done) {
-		q.writeBack()
-	} else if q.waiting == 1 && q.threshold > 0 {
-		q.d.flushLater(q)
+	for {
+		q.done[q.waiting] = i
+		if q.waiting++; q.waiting == len(q.done) {
+			q.writeBack()
+		}
+		if i == last {
+			return
+		}
+		if i++; i == q.count {
+			i = 0
+		}
+	}
+}
+
+// abandon drops the packet in assembly or segmentation, whose pieces may have
+// lost their place.
+func (q *txQueue) abandon() {
+	q.pieces = q.pieces[:0]
+	q.spoil(nicsim.DropTxDMAFault)
+	if q.cutting {
+		q.lose()
+		q.cutting, q.fault = false, nicsim.DropNone
+		q.complete(q.cutIndex, q.cutFlags)
 	}
 }
 
@@ -416,7 +458,11 @@ func (q *txQueue) writeBack() {
 	}
 	if q.headWBOn {
 		if mem := q.d.fn.Memory.Bytes(q.headWB, 4, dma.Write); mem != nil {
-			storeHead(mem, q.head)
+			head := q.done[q.waiting-1] + 1
+			if head >= q.count {
+				head = 0
+			}
+			storeHead(mem, head)
 		} else {
 			q.d.drops[nicsim.DropTxDMAFault]++
 		}
@@ -446,6 +492,10 @@ func (q *txQueue) observeDone() {
 func storeHead(mem []byte, head uint32) {
 	var le [4]byte
 	binary.LittleEndian.PutUint32(le[:], head)
+	if uintptr(unsafe.Pointer(&mem[0]))&3 != 0 { // of a region that begins at an odd address
+		copy(mem, le[:])
+		return
+	}
 	atomic.StoreUint32((*uint32)(unsafe.Pointer(&mem[0])), binary.NativeEndian.Uint32(le[:]))
 }
 

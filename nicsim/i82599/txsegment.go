@@ -28,7 +28,7 @@ func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
 	spec := segment.Spec{
 		HeaderBytes: header, MSS: int(ctx.MSS), PayloadBytes: payload,
 		L3: int(ask.l3), L4: int(ask.l4),
-		IPv6: ctx.Flags&ixgbe.ContextIPv4 == 0, UDP: udp,
+		IPv6: ctx.Flags&ixgbe.ContextIPv4 == 0, UDP: udp, SNAP: ctx.Flags&ixgbe.ContextSNAP != 0,
 		IPv4Checksum: ask.do&doIPv4Checksum != 0, L4Checksum: q.first.Flags&ixgbe.TxTXSM != 0,
 		FirstFlags: q.d.tx.flags[0], MiddleFlags: q.d.tx.flags[1], LastFlags: q.d.tx.flags[2],
 	}
@@ -36,8 +36,8 @@ func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
 		q.spoil(nicsim.DropTxBadSegmentation)
 		return
 	}
-	q.cutting, q.cutAsk, q.cutReport, q.cutIndex = true, ask, flags&ixgbe.TxRS != 0, i
-	q.cutAsk.do |= doSegmented
+	q.cutting, q.cutAsk, q.cutFlags, q.cutIndex = true, ask, flags, i
+	q.cutAsk.do |= doSegmented | doFCS // 7.2.4: without IFCS there is none
 	q.cutBytes = header + min(int(ctx.MSS), payload)
 	q.gso++
 	q.gsoBytes += uint64(q.bytes)
@@ -53,22 +53,19 @@ func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
 func (q *txQueue) cut(b *txBatch, limit int) {
 	for b.n < limit {
 		f := q.d.pool.Get(q.cutBytes)
-		n := q.cutter.Next(f.Data)
-		if n == 0 {
-			q.d.pool.Put(f)
-			q.cutting = false
-			q.pieces = q.pieces[:0]
-			if q.cutReport {
-				q.complete(q.cutIndex, ixgbe.TxRS)
-			}
-			return
-		}
-		f.Data = f.Data[:n]
+		f.Data = f.Data[:q.cutter.Next(f.Data)]
 		f.ID = q.cutID
+		n := uint64(len(f.Data))
 		q.packets++
 		q.gsoWire++
-		q.gsoWireBytes += uint64(n)
-		q.octets += uint64(n)
+		q.gsoWireBytes += n
+		q.octets += n
 		b.push(f, q.cutAsk)
+		if q.cutter.SegmentBytes() == 0 {
+			q.cutting = false
+			q.pieces = q.pieces[:0]
+			q.complete(q.cutIndex, q.cutFlags)
+			return
+		}
 	}
 }

@@ -231,12 +231,12 @@ func TestTrace(t *testing.T) {
 		nicsim.Event{Kind: nicsim.RegisterWrite, At: 1500, Device: "A", Name: `RD"BAL(0)` + "\x01\xff", Offset: 0x1000, Value: 0xDEADBEEF},
 		nicsim.Event{Kind: nicsim.RegisterWrite, Device: "B", Name: "CTRL"},
 		nicsim.Event{Kind: nicsim.DescriptorFetch, Device: "A", Side: nicsim.Rx, Queue: 2, Index: 7, Name: "advanced read", Data: []byte{0xAB, 0xCD}},
-		nicsim.Event{Kind: nicsim.PacketQueue, Device: "A", Queue: 1, Data: make([]byte, 54), More: [][]byte{make([]byte, 6)}, ID: 4, Drop: nicsim.DropTxNoLink},
+		nicsim.Event{Kind: nicsim.PacketQueue, Device: "A", Queue: 1, Data: make([]byte, 54), More: [][]byte{make([]byte, 6)}, ID: 4, Drop: nicsim.DropTxReset},
 	)
 	want := []Event{
 		{At: 1500, Device: "A", Kind: "write", Name: `RD"BAL(0)` + "\x01\uFFFD", Offset: 0x1000, Value: 0xDEADBEEF},
 		{Device: "A", Kind: "fetch", Side: "rx", Queue: 2, Index: 7, Name: "advanced read", Data: "abcd"},
-		{Device: "A", Kind: "packet", Side: "tx", Queue: 1, Bytes: 60, ID: 4, Drop: "tx_no_link"},
+		{Device: "A", Kind: "packet", Side: "tx", Queue: 1, Bytes: 60, ID: 4, Drop: "tx_reset"},
 	}
 	for _, w := range want {
 		require.Equal(t, w, <-got)
@@ -246,7 +246,7 @@ func TestTrace(t *testing.T) {
 	wg.Wait()
 
 	require.Equal(t, "0.000000000s A fetch     rx 2 descriptor 7 advanced read abcd", want[1].String())
-	require.Equal(t, "0.000000000s A packet    tx 1 60 bytes id 4 dropped: tx_no_link", want[2].String())
+	require.Equal(t, "0.000000000s A packet    tx 1 60 bytes id 4 dropped: tx_reset", want[2].String())
 }
 
 func TestTraceFilter(t *testing.T) {

@@ -26,7 +26,7 @@ var _ = vocabulary(
 	},
 	&command{
 		usage: "transfer A B SIZE [streams=N] [v6]",
-		what:  "Fetches files of together SIZE (64KiB, 1MiB) over HTTP from A's stack to B's and compares their SHA-256.",
+		what:  "Fetches files of together SIZE (64KiB, 1MiB) over HTTP from A's stack or kernel to B's and compares their SHA-256.",
 		run:   runTransfer, waits: true,
 	},
 	&command{
@@ -83,12 +83,28 @@ func (c *call) stacked(name string) (*Adapter, error) {
 	return a, err
 }
 
+// host finds what speaks TCP on an adapter, and its address.
+func (c *call) host(name string) (h netstack.Host, at netip.Addr, err error) {
+	a, err := c.adapter(name)
+	switch {
+	case err != nil:
+		return nil, at, err
+	case a.kernel != nil:
+		return a.kernel, a.kernel.addr(c.has("v6")), nil
+	case a.stack == nil:
+		return nil, at, c.wrong("%s has neither stack nor kernel: \"stack %s ADDRESS\" was expected before", name, name)
+	case c.has("v6"):
+		return a.stack, a.stack.Addr6(), nil
+	}
+	return a.stack, a.stack.Addr4(), nil
+}
+
 func runTransfer(c *call) error {
-	from, err := c.stacked(c.args[0])
+	server, at, err := c.host(c.args[0])
 	if err != nil {
 		return err
 	}
-	to, err := c.stacked(c.args[1])
+	client, _, err := c.host(c.args[1])
 	if err != nil {
 		return err
 	}
@@ -100,17 +116,13 @@ func runTransfer(c *call) error {
 	if err != nil {
 		return err
 	}
-	at := from.stack.Addr4()
-	if c.has("v6") {
-		at = from.stack.Addr6()
-	}
 	if !at.IsValid() {
-		return c.wrong("%s has no address of that version", from.Name)
+		return c.wrong("%s has no address of that version", c.args[0])
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), transferTimeout)
 	defer cancel()
 	r, err := netstack.Transfer(ctx, netstack.TransferConfig{
-		Server: from.stack, Client: to.stack, At: netip.AddrPortFrom(at, httpPort),
+		Server: server, Client: client, At: netip.AddrPortFrom(at, httpPort),
 		Bytes: int64(size), Streams: streams, Seed: c.options.Seed,
 	})
 	if err != nil {

@@ -116,10 +116,10 @@ func runAdapter(c *call) error {
 		rings: map[ringKey]*rawRing{}, inbox: map[int][]received{},
 	}
 	a.irq = &interrupts{a: a, sent: map[int]uint64{}, seen: map[int]uint64{}}
-	if c.capture != nil {
-		c.capture.Describe(name, m.Title, 0)
-		dev.SetProbe(c.capture)
+	for _, t := range c.taps {
+		t.Describe(name, m.Title, 0)
 	}
+	dev.SetProbe(c.probe())
 	a.fn.SetInterrupter(a.irq)
 	c.order = append(c.order, a)
 	c.byName[name] = a
@@ -194,9 +194,7 @@ func runPair(c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.capture != nil {
-		p.SetProbe(c.capture, a.Name, b.Name)
-	}
+	p.SetProbe(c.probe(), a.Name, b.Name)
 	a.cable, a.side, a.peer = p, pair.AtoB, b
 	b.cable, b.side, b.peer = p, pair.BtoA, a
 	c.loop.Add(p)

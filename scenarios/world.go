@@ -45,10 +45,12 @@ type world struct {
 	live    *live.Loop // nil on a virtual clock
 	order   []*Adapter
 	byName  map[string]*Adapter
-	capture *capture.Tap // of all adapters; nil if none is asked for
-	ends    []func()
-	skip    func(...any) // ends the script without a verdict
-	fail    func(...any) // ends the script as failed
+	taps    []*capture.Tap // captures of all adapters and cables
+	taped   *capture.Tap   // that of them which the script asked for
+	ends    []func()       // before the simulation stops, last first
+	closers []func()       // after it has stopped
+	skip    func(...any)   // ends the script without a verdict
+	fail    func(...any)   // ends the script as failed
 }
 
 // Adapter is an adapter in a scenario.
@@ -60,6 +62,7 @@ type Adapter struct {
 
 	config driver.Config
 	stack  *netstack.Stack
+	kernel *kernel // the host's, if A's driver is its
 	fn     *pci.Function
 	mac    [6]byte
 	irq    *interrupts
@@ -91,7 +94,7 @@ func setUp(env *testscript.Env, script Script, o Options) error {
 	if err != nil {
 		return err
 	}
-	w.capture = capture.NewTap(file, capture.TapConfig{})
+	w.taps = append(w.taps, capture.NewTap(file, capture.TapConfig{}))
 	return nil
 }
 
@@ -106,6 +109,9 @@ func (w *world) close() {
 	for _, f := range slices.Backward(w.ends) {
 		f()
 	}
+	for _, f := range w.closers {
+		f()
+	}
 	for _, a := range w.order {
 		if w.options.Metrics != nil {
 			w.options.Metrics.Keep(metrics.Read(w.script.Name, a.Name, a.Device))
@@ -114,8 +120,8 @@ func (w *world) close() {
 			a.Driver.Close()
 		}
 	}
-	if w.capture != nil {
-		if err := w.capture.Close(); err != nil {
+	for _, t := range w.taps {
+		if err := t.Close(); err != nil {
 			w.fail(err)
 		}
 	}

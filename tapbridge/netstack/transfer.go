@@ -14,9 +14,16 @@ import (
 	"time"
 )
 
+// Host is a TCP/IP stack as the ends of a transfer see it: a Stack, or that of
+// the host's kernel.
+type Host interface {
+	Listen(at netip.AddrPort) (net.Listener, error)
+	Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+}
+
 // TransferConfig is a transfer of files over HTTP from one stack to another.
 type TransferConfig struct {
-	Server, Client *Stack
+	Server, Client Host
 	// At is where the server listens.
 	At netip.AddrPort
 	// Bytes is what all streams transfer together.
@@ -168,7 +175,7 @@ func Transfer(ctx context.Context, cfg TransferConfig) (*TransferResult, error) 
 }
 
 // fetch gets one file over a connection of its own.
-func fetch(ctx context.Context, client *Stack, at netip.AddrPort, i int, out *StreamResult) error {
+func fetch(ctx context.Context, client Host, at netip.AddrPort, i int, out *StreamResult) error {
 	conn, err := client.Dial(ctx, at)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -55,6 +54,3 @@ func (e *BridgeEnd) addrs() (out []netip.Prefix, err error) {
 	}
 	return out, nil
 }
-
-// errNoTAP is what Bridge returns on systems without TAP.
-var errNoTAP = errors.New("nicsim tap needs Linux")

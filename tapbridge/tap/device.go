@@ -83,8 +83,14 @@ func (d *Device) open(fd int, cfg DeviceConfig) error {
 	if err != nil {
 		return err
 	}
-	ifr.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR | unix.IFF_MULTI_QUEUE)
-	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
+	// Exclusive, because attaching to somebody's interface would take packets
+	// away from them.
+	ifr.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR | unix.IFF_MULTI_QUEUE | unix.IFF_TUN_EXCL)
+	err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr)
+	if errors.Is(err, unix.EBUSY) {
+		return errors.New("an interface of this name exists; choose another")
+	}
+	if err != nil {
 		return unavailable(os.NewSyscallError("TUNSETIFF", err))
 	}
 	d.name = ifr.Name()

@@ -4,8 +4,10 @@ package tap
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"nicsim.dev/nicsim/driver"
+	"nicsim.dev/scenarios/need"
 )
 
 // TestTheKernelsTCPCrossesTwoAdapters is the proof that the whole path works:
@@ -248,6 +251,16 @@ func TestADeletedInterfaceEndsTheRun(t *testing.T) {
 func TestAnImpossibleTAPIsRefused(t *testing.T) {
 	_, err := Open(DeviceConfig{Name: "nicsimx", Queues: 0})
 	require.ErrorContains(t, err, "want 1 to 256")
+}
+
+func TestATAPOfSomebodyElseIsLeftAlone(t *testing.T) {
+	need.Test(t, "tap", "netns")
+	name := fmt.Sprintf("nic%dx", os.Getpid())
+	first, err := Open(DeviceConfig{Name: name, Queues: 1, MTU: 1500, MAC: [6]byte{2}})
+	require.NoError(t, err)
+	defer first.Close()
+	_, err = Open(DeviceConfig{Name: name, Queues: 1, MTU: 1500, MAC: [6]byte{2}})
+	require.ErrorContains(t, err, "exists")
 }
 
 func TestDropsHaveNames(t *testing.T) {

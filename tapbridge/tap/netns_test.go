@@ -125,7 +125,7 @@ func start(t testing.TB, cfg LinkConfig) *running {
 	for i := range cfg.Ends {
 		r.addrs[i] = netip.AddrFrom4([4]byte{10, 9, 0, byte(i + 1)})
 		r.addr6[i] = netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(i + 1)})
-		cfg.Ends[i] = End{Name: fmt.Sprintf("nicsim%c", 'a'+i), NetNS: r.ns[i], Addrs: []netip.Prefix{
+		cfg.Ends[i] = End{Name: fmt.Sprintf("nic%d%c", os.Getpid(), 'a'+i), NetNS: r.ns[i], Addrs: []netip.Prefix{
 			netip.PrefixFrom(r.addrs[i], 24), netip.PrefixFrom(r.addr6[i], 64),
 		}}
 	}

@@ -287,6 +287,9 @@ func TestArchitectureNamesAnInvariantOfEachPackage(t *testing.T) {
 		require.NotEmpty(t, described[dir], "ARCHITECTURE.md has no heading for package `%s`", dir)
 		require.Equal(t, 1, strings.Count(described[dir], "**Invariant:**"), "ARCHITECTURE.md: `%s` has one **Invariant:** line", dir)
 	}
+	for dir := range described {
+		require.DirExists(t, dir, "ARCHITECTURE.md describes a package that is not there")
+	}
 }
 
 // A row of the feature table says "yes" and names the scenarios that show it.

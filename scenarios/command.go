@@ -209,9 +209,26 @@ func Vocabulary() string {
 	var b strings.Builder
 	for _, name := range commandNames() {
 		c := commands[name]
-		fmt.Fprintf(&b, "%s\n    %s\n", c.usage, c.what)
+		fmt.Fprintf(&b, "%s\n%s", c.usage, wrap("    ", c.what))
 	}
 	return b.String()
+}
+
+// referenceColumns is how wide the reference is.
+const referenceColumns = 110
+
+// wrap breaks text into indented lines.
+func wrap(indent, text string) string {
+	var b strings.Builder
+	line := indent
+	for word := range strings.FieldsSeq(text) {
+		if len(line)+len(word) > referenceColumns {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = indent
+		}
+		line += word + " "
+	}
+	return b.String() + strings.TrimRight(line, " ") + "\n"
 }
 
 func commandNames() []string {

@@ -37,7 +37,7 @@ var _ = vocabulary(
 		run:   runMem,
 	},
 	&command{
-		usage: "reg A VERB NAME [value=N] ...",
+		usage: "reg A VERB NAME ...",
 		what: "read NAME, write NAME VALUE, or expect NAME VALUE, by the datasheet's name: CTRL, RDT[3], or NAME&MASK to expect " +
 			"some bits. An address such as 0x5400 will do, or 4:0x2000 behind another base address register.",
 		run: runReg,

@@ -164,7 +164,7 @@ func runInject(c *call) error {
 
 // frame makes the bytes of a frame from its text.
 func (c *call) frame(text, src, dst string) ([]byte, error) {
-	layers, err := frame.Parse(text, c.names())
+	layers, err := c.layers(text)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func runLeaves(c *call) error {
 	if err != nil {
 		return err
 	}
-	pattern, err := frame.Parse(c.args[1], c.names())
+	pattern, err := c.layers(c.args[1])
 	if err != nil {
 		return err
 	}

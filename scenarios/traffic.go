@@ -217,7 +217,7 @@ func runRecv(c *call) error {
 	if err != nil {
 		return err
 	}
-	pattern, err := frame.Parse(c.args[1], c.names())
+	pattern, err := c.layers(c.args[1])
 	if err != nil {
 		return err
 	}

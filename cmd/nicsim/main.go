@@ -71,8 +71,8 @@ func (c *benchCmd) Run() error {
 }
 
 type tapCmd struct {
-	A          string   `default:"nicsim0" help:"Name of the first interface."`
-	B          string   `default:"nicsim1" help:"Name of the second interface."`
+	A          string   `short:"a" default:"nicsim0" help:"Name of the first interface."`
+	B          string   `short:"b" default:"nicsim1" help:"Name of the second interface."`
 	NetnsA     string   `name:"netns-a" placeholder:"NAME" help:"Network namespace of the first, by name or path."`
 	NetnsB     string   `name:"netns-b" placeholder:"NAME" help:"Network namespace of the second."`
 	AddrA      []string `name:"addr-a" placeholder:"IP/LEN" help:"Addresses of the first."`

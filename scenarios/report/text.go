@@ -18,7 +18,7 @@ const (
 )
 
 func (t *text) paint(colour, s string) string {
-	if !t.style.Colour {
+	if !t.style.Colour || s == "" {
 		return s
 	}
 	return colour + s + reset
@@ -31,7 +31,7 @@ func (t *text) Result(r Result) {
 	if !inGroup {
 		group, name = "", r.Name
 	}
-	if group != t.group && group != "" {
+	if group != t.group { // what is in none stands apart
 		t.printf("%s\n", t.paint(bold, group))
 	}
 	t.group = group

@@ -87,12 +87,12 @@ const poolDepth = 8192
 type Pool struct {
 	small, large []*Frame
 	colour       int
-	out          int
+	made         int // frames made and not left to the garbage collector
 	lastID       uint64
 }
 
 // Out returns how many frames are out: got and not yet put back.
-func (p *Pool) Out() int { return p.out }
+func (p *Pool) Out() int { return p.made - len(p.small) - len(p.large) }
 
 // NextID returns a packet's identity, for Frame.ID and Event.ID. It is not zero
 // and, since adapters that meet on a wire share a pool, no other packet has it.
@@ -117,13 +117,13 @@ func (p *Pool) Get(n int) *Frame {
 	}
 	f.Data = f.store[Headroom : Headroom+n]
 	f.ID, f.Flags = 0, 0
-	p.out++
 	return f
 }
 
 // grow makes a buffer. Each starts on another cache line than the one before,
 // because equally large buffers would compete for the same few cache sets.
 func (p *Pool) grow(size int) *Frame {
+	p.made++
 	p.colour = (p.colour + 1) % 16
 	pad := p.colour * 64
 	return &Frame{store: make([]byte, size+pad)[pad:]}
@@ -131,12 +131,13 @@ func (p *Pool) grow(size int) *Frame {
 
 // Put takes a frame back.
 func (p *Pool) Put(f *Frame) {
-	p.out--
 	list := &p.small
 	if cap(f.store) >= 16384 {
 		list = &p.large
 	}
-	if len(*list) < poolDepth {
-		*list = append(*list, f)
+	if len(*list) == poolDepth {
+		p.made--
+		return
 	}
+	*list = append(*list, f)
 }

@@ -89,7 +89,7 @@ func control(op uint16, rest ...uint16) []byte {
 // TestPriorityPause stops one class for the time that the peer asks for.
 func TestPriorityPause(t *testing.T) {
 	h := newDCB(t, 16)
-	h.set("MFLCN", mflcnPriority)
+	h.set("MFLCN", mflcnPriority|mflcnDiscard)
 	const units = 1000 // 51.2 us
 	h.deliver(1, control(opPriority, 1<<3, 0, 0, 0, units))
 	require.EqualValues(t, 0xF7, h.get("TFCS"))
@@ -116,7 +116,7 @@ func TestPriorityPause(t *testing.T) {
 // the packet buffer behind frames that nobody takes.
 func TestPauseArrivesWhileReceptionIsStuck(t *testing.T) {
 	h := newHands(t)
-	h.set("MFLCN", mflcnLink)
+	h.set("MFLCN", mflcnLink|mflcnDiscard)
 	h.openRx(0, 1, false)
 	b := craft.Packet{}.Frame()
 	copy(b, []byte{2, 0, 0, 0, 0, 2})

@@ -39,12 +39,12 @@ var pauseAddress = [6]byte{0x01, 0x80, 0xC2, 0, 0, 0x01}
 type flowControl struct {
 	// Sending: what keeps the peer from filling the packet buffers.
 	sends   uint32 // FCCFG.TFCE
-	refresh uint16 // units after which XOFF is repeated
+	refresh uint16 // units ahead of the end of a pause when XOFF is repeated
 	class   [numClasses]classFlow
 
 	// Receiving: what the peer asks of us.
 	obeysLink, obeysPriority bool
-	pass                     bool // control frames go on to the filters
+	passPause, passOther     bool // control frames go on to the filters
 	until                    sim.Time
 	resumed                  sim.Event
 	priorityUntil            [8]sim.Time
@@ -57,7 +57,8 @@ type flowControl struct {
 // classFlow is what is sent for one packet buffer; the first one's stands for
 // the link.
 type classFlow struct {
-	high, low int  // bytes in the buffer at which XOFF and XON are sent; 0 for never
+	high, low int  // bytes in the buffer at which XOFF and XON are sent; no XOFF for 0
+	xon       bool // XON is sent at all; else the pause runs out
 	offSent   bool // the peer was told to stop
 	timeUnits uint16
 	again     sim.Event
@@ -73,7 +74,7 @@ func (f *flowControl) reset(d *Device) {
 		c.again.Run = func() { d.pauseAgain(i) }
 	}
 	f.sends, f.refresh = 0, 0
-	f.obeysLink, f.obeysPriority, f.pass = false, false, false
+	f.obeysLink, f.obeysPriority, f.passPause, f.passOther = false, false, true, false
 	f.until, f.priorityUntil = 0, [8]sim.Time{}
 	f.resumed.Run = func() {}
 	f.priorityOver.Run = d.pauseClasses
@@ -89,15 +90,16 @@ func (m *mac) control(fr *nicsim.Frame) (consumed bool) {
 	if [6]byte(b) != pauseAddress && [6]byte(b) != m.address() {
 		return false
 	}
+	pass := f.passPause
 	switch binary.BigEndian.Uint16(b[14:]) {
 	case opPause:
 		m.linkPause(binary.BigEndian.Uint16(b[16:]))
 	case opPriority:
 		m.priorityPause(b)
 	default:
-		return false
+		pass = f.passOther
 	}
-	if f.pass {
+	if pass {
 		return false
 	}
 	m.d.stats.rxTotalFrames.n++
@@ -178,11 +180,7 @@ func (d *Device) pauseClasses() {
 // levelsChanged compares packet buffers with their thresholds (3.7.7.1.4).
 func (m *mac) levelsChanged(set uint8) {
 	f := &m.flow
-	switch f.sends {
-	case tfceLink:
-		set &= 1
-	case tfcePriority:
-	default:
+	if f.sends != tfceLink && f.sends != tfcePriority {
 		return
 	}
 	for ; set != 0; set &= set - 1 {
@@ -197,15 +195,17 @@ func (m *mac) levelsChanged(set uint8) {
 		case c.offSent && level <= c.low:
 			c.offSent = false
 			m.d.clock.Cancel(&c.again)
-			m.sendPause(i, 0)
+			if c.xon {
+				m.sendPause(i, 0)
+			}
 		}
 	}
 }
 
-// repeatPause renews XOFF before the peer's timer ends.
+// repeatPause renews XOFF before the peer's timer ends (8.2.3.3.5).
 func (m *mac) repeatPause(c *classFlow) {
-	if n := m.flow.refresh; n > 0 {
-		m.d.clock.After(&c.again, m.quanta(n))
+	if c.timeUnits > m.flow.refresh {
+		m.d.clock.After(&c.again, m.quanta(c.timeUnits-m.flow.refresh))
 	}
 }
 
@@ -260,15 +260,19 @@ func (d *Device) wroteFCTTV(i int, _, v uint32) {
 	d.mac.flow.class[2*i].timeUnits, d.mac.flow.class[2*i+1].timeUnits = uint16(v), uint16(v>>16)
 }
 
-func (d *Device) wroteFCRTL(i int, _, v uint32) { d.mac.flow.class[i].low = threshold(v) }
-func (d *Device) wroteFCRTH(i int, _, v uint32) { d.mac.flow.class[i].high = threshold(v) }
+// wroteFCRTL and wroteFCRTH take the thresholds; without their enable bit no XON
+// or no XOFF is sent (8.2.3.3.3, 8.2.3.3.4).
+func (d *Device) wroteFCRTL(i int, _, v uint32) {
+	c := &d.mac.flow.class[i]
+	c.low, c.xon = int(v&thresholdBytes), v&thresholdEnable != 0
+}
 
-// threshold reads FCRTL and FCRTH; without their enable bit nothing is sent.
-func threshold(v uint32) int {
-	if v&thresholdEnable == 0 {
-		return 0
+func (d *Device) wroteFCRTH(i int, _, v uint32) {
+	c := &d.mac.flow.class[i]
+	c.high = 0
+	if v&thresholdEnable != 0 {
+		c.high = int(v & thresholdBytes)
 	}
-	return int(v & thresholdBytes)
 }
 
 func (d *Device) wroteFCRTV(_ int, _, v uint32) { d.mac.flow.refresh = uint16(v) }
@@ -277,7 +281,8 @@ func (d *Device) wroteFCCFG(_ int, _, v uint32) { d.mac.flow.sends = v & tfceMas
 func (d *Device) wroteMFLCN(_ int, _, v uint32) {
 	f := &d.mac.flow
 	f.obeysLink, f.obeysPriority = v&mflcnLink != 0, v&mflcnPriority != 0
-	f.pass = v&mflcnPass != 0 && v&mflcnDiscard == 0
+	f.passPause = v&mflcnDiscard == 0 || !f.obeysLink && !f.obeysPriority
+	f.passOther = v&mflcnPass != 0
 }
 
 // readTFCS shows which classes the peer lets send.

@@ -25,6 +25,7 @@ const (
 	DropRxCRC
 	DropRxTooShort
 	DropRxTooLong
+	DropRxLength
 	DropRxMACFilter
 	DropRxVLANFilter
 	DropRxSteered
@@ -54,6 +55,7 @@ var dropTexts = [NumDrops][2]string{
 	DropRxCRC:             {"rx_crc_error", "frame check sequence wrong"},
 	DropRxTooShort:        {"rx_too_short", "shorter than a frame may be"},
 	DropRxTooLong:         {"mtu_value_is_too_small", "beyond the maximum frame size"},
+	DropRxLength:          {"rx_length_error", "802.3 length is not that of the frame"},
 	DropRxMACFilter:       {"dmac_filter", "destination address matches no filter"},
 	DropRxVLANFilter:      {"ingress_vlan_filter", "VLAN matches no filter"},
 	DropRxSteered:         {"ingress_flow_action_drop", "a filter says drop"},

@@ -167,7 +167,9 @@ func (d *Device) wroteRDH(i int, _, v uint32) {
 // wroteRDT is the receive doorbell: descriptors up to the tail are the
 // adapter's.
 func (d *Device) wroteRDT(i int, _, v uint32) {
-	d.rx.queues[i].setTail(v)
+	q := &d.rx.queues[i]
+	q.setTail(v)
+	q.low = q.low && q.room() <= q.lowWater
 	if d.probe != nil {
 		d.observeDoorbell("RDT", i, v)
 	}
@@ -201,6 +203,7 @@ func (d *Device) wroteSRRCTL(i int, _, v uint32) {
 	q.headerBytes = int(v>>8&0x3F) * 64
 	q.descType = uint8(v >> 25 & 7)
 	q.dropOn = v&(1<<28) != 0
+	q.lowWater = v >> 22 & 7 * 64
 	q.tune()
 }
 
@@ -240,7 +243,24 @@ func (d *Device) wroteRSCCTL(i int, _, v uint32) {
 }
 
 // wrotePSRTYPE takes the headers at which packets are split (8.2.3.7.4). A row
-// serves a pool; without virtualization that is queue i.
+// serves a pool; without virtualization the first serves all queues (7.1.10).
 func (d *Device) wrotePSRTYPE(i int, _, v uint32) {
-	d.rx.queues[i].split = hdrsplit.Types(v)
+	if i > 0 {
+		return
+	}
+	for k := range d.rx.queues {
+		d.rx.queues[k].split = hdrsplit.Types(v)
+	}
+}
+
+// wrotePFQDE sets or reads back the drop enable of a queue (8.2.3.27.9).
+func (d *Device) wrotePFQDE(_ int, _, v uint32) {
+	q := &d.rx.queues[v>>8&(numQueues-1)]
+	if v&(1<<16) != 0 {
+		q.dropByPF = v&1 != 0
+	}
+	if v &^= 1; q.dropByPF {
+		v |= 1
+	}
+	d.reg.Set(atPFQDE, v)
 }

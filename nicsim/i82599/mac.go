@@ -24,12 +24,13 @@ type mac struct {
 	buffers [numClasses]packetBuffer
 	filled  uint8 // buffers with something in them
 
-	maxBytes  int // longest untagged frame, FCS included
-	padTx     bool
-	appendFCS bool // HLREG0.TXCRCEN: else every packet brings its own
-	storeBad  bool // FCTRL.SBP
-	loopback  bool
-	keepFCS   bool // HLREG0.RXCRCSTRP is clear: software gets the FCS too
+	maxBytes    int // longest untagged frame, FCS included
+	padTx       bool
+	appendFCS   bool // HLREG0.TXCRCEN: else every packet brings its own
+	checkLength bool // HLREG0.RXLNGTHERREN
+	storeBad    bool // FCTRL.SBP
+	loopback    bool
+	keepFCS     bool // HLREG0.RXCRCSTRP is clear: software gets the FCS too
 
 	flow flowControl
 

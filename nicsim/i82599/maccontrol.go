@@ -9,6 +9,7 @@ const (
 	hlregJumbo    = 1 << 2  // HLREG0.JUMBOEN
 	hlregPad      = 1 << 10 // HLREG0.TXPADEN
 	hlregLoopback = 1 << 15 // HLREG0.LPBK
+	hlregLengths  = 1 << 27 // HLREG0.RXLNGTHERREN
 
 	ctrlExtDoubleVLAN = 1 << 26 // CTRL_EXT.EXTENDED_VLAN (8.2.3.1.3)
 )
@@ -25,6 +26,7 @@ func (d *Device) configureMAC() {
 	m.padTx = h&hlregPad != 0
 	m.appendFCS = h&hlregAddCRC != 0
 	m.keepFCS = h&hlregStripCRC == 0
+	m.checkLength = h&hlregLengths != 0
 	if loopback := h&hlregLoopback != 0; loopback != m.loopback {
 		m.loopback = loopback
 		d.linkChanged()

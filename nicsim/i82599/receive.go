@@ -134,12 +134,13 @@ func (d *Device) checkMAC(b *rxBatch) {
 // (802.3 3.2.6).
 const maxLengthField = 1500
 
-// checkLength counts an 802.3 length that is not the frame's (RLEC); nothing
-// more comes of it.
+// checkLength refuses a frame whose 802.3 length is not its own (7.1.5,
+// HLREG0.RXLNGTHERREN).
 func (d *Device) checkLength(p *rxPacket, field int) {
-	n := len(p.f.Data) - 14
-	if field > n || n > minFrameBytes-14 && field != n {
+	n := len(p.f.Data) - macHeaderBytes
+	if d.mac.checkLength && (field > n || n > minFrameBytes-macHeaderBytes && field != n) {
 		d.stats.lengthErrors.n++
+		d.refuse(p, nicsim.DropRxLength)
 	}
 }
 
@@ -157,6 +158,10 @@ func (d *Device) parse(b *rxBatch) {
 	for i := range b.n {
 		if p := &b.p[i]; p.drop == nicsim.DropNone {
 			parse.Frame(&p.h, p.f.Data, d.mac.parseTPID)
+			if d.mac.doubleVLAN && p.h.Kind&(parse.Tagged|parse.ExtendedVLAN) == parse.Tagged {
+				// An inner tag alone makes an unknown frame (7.4.5.3).
+				p.h = parse.Headers{EtherType: etherVLAN, L2Bytes: macHeaderBytes, End: p.h.End}
+			}
 			p.odd = p.bad || d.mac.keepFCS || d.probe != nil || p.h.Kind&parse.Tagged != 0
 		}
 	}
@@ -174,12 +179,13 @@ func (d *Device) filter(b *rxBatch) {
 	}
 }
 
-// verifyChecksums checks what the descriptor can report (7.1.11).
+// verifyChecksums checks what the descriptor can report, of Ethernet II frames
+// only (7.1.11).
 func (d *Device) verifyChecksums(b *rxBatch) {
 	for i := range b.n {
 		p := &b.p[i]
 		p.sums = 0
-		if p.drop != nicsim.DropNone || p.h.Kind&(parse.IPv4|parse.IPv6) == 0 {
+		if p.drop != nicsim.DropNone || p.h.Kind&(parse.IPv4|parse.IPv6) == 0 || p.h.Kind&parse.SNAP != 0 {
 			continue
 		}
 		if p.h.Kind&parse.IPv4 != 0 {
@@ -247,6 +253,9 @@ func (d *Device) raiseRx() {
 		for ; m != 0; m &= m - 1 {
 			q := w*64 + bits.TrailingZeros64(m)
 			d.rx.queues[q].publish()
+			if d.rx.queues[q].runsLow() {
+				d.rx.urgent[w] |= 1 << (q % 64)
+			}
 			if d.rx.urgent[w]>>(q%64)&1 != 0 {
 				d.rx.urgent[w] &^= 1 << (q % 64)
 				d.interrupts.lowLatency(q)

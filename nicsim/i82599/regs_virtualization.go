@@ -14,7 +14,7 @@ var virtualizationRegs = []reg.Row[Device]{
 	{Name: "PFVFLREC", Title: "PF VFLR Events Clear", Off: 0x00700, N: 2, Mode: reg.W1C, Spec: "8.2.3.27"},
 	{Name: "PFVFRE", Title: "PF VF Receive Enable", Off: 0x051E0, N: 2, Spec: "8.2.3.27.7"},
 	{Name: "PFVFTE", Title: "PF VF Transmit Enable", Off: 0x08110, N: 2, Spec: "8.2.3.27.8"},
-	{Name: "PFQDE", Title: "PF Queue Drop Enable", Off: 0x02F04, Mask: 0x00037F01, Spec: "8.2.3.27.9"},
+	{Name: "PFQDE", Title: "PF Queue Drop Enable", Off: 0x02F04, Mask: 0x00037F01, Spec: "8.2.3.27.9", Wrote: (*Device).wrotePFQDE},
 	{Name: "PFVMTXSW", Title: "PF VM Tx Switch Loopback Enable", Off: 0x05180, N: 2, Spec: "8.2.3.27"},
 	{Name: "PFVFSPOOF", Title: "PF VF Anti Spoof Control", Off: 0x08200, N: 8, Mask: 0xFFFF, Spec: "8.2.3.27"},
 	{Name: "PFDTXGSWC", Title: "PF DMA Tx General Switch Control", Off: 0x08220, Mask: 0x1, Spec: "8.2.3.27"},

@@ -100,7 +100,8 @@ func (d *Device) resetQueues() {
 		q.disable()
 		q.ring = ring{}
 		q.rscDescriptors, q.split = 0, 0
-		q.packetBytes, q.headerBytes, q.descType, q.dropOn, q.strip = 2048, 256, 0, false, false
+		q.packetBytes, q.headerBytes, q.descType, q.dropOn, q.dropByPF, q.strip = 2048, 256, 0, false, false, false
+		q.lowWater, q.low = 0, false
 	}
 	for i := range d.rx.batches {
 		b := &d.rx.batches[i]

@@ -9,106 +9,13 @@ import (
 
 	"nicsim.dev/descriptors/ixgbe"
 	"nicsim.dev/nicsim"
-	"nicsim.dev/nicsim/dma"
 	"nicsim.dev/nicsim/sim"
 	"nicsim.dev/offloads/refmodel/craft"
 )
 
-// rscRing is a receive queue that coalesces, played by hand: every descriptor
-// has buffers of its own, between guard bytes.
-type rscRing struct {
-	*hands
-	q       int
-	count   int // descriptors
-	next    int // that the adapter writes next
-	tail    int
-	buffers []byte
-}
-
-const (
-	rscIOVA   = 0x9000_0000
-	rscBuffer = 20 << 10 // room for a buffer, guard bytes and a header buffer
-	rscHeader = 17 << 10 // where the header buffer is
-	guard     = 0xA5
-)
-
-type rscSetup struct {
-	queue    int
-	count    int // descriptors, a multiple of 8
-	start    int // where the head is in the beginning
-	packetKB int
-	maxDesc  uint32 // RSCCTL.MAXDESC
-	srrctl   uint32 // more of it
-	rxdctl   uint32
-}
-
-func (h *hands) openRSC(s rscSetup) *rscRing {
-	r := &rscRing{hands: h, q: s.queue, count: s.count, next: s.start, tail: s.start}
-	r.buffers = bytes.Repeat([]byte{guard}, s.count*rscBuffer)
-	require.NoError(h.t, h.d.fn.Memory.Map(dma.Addr(rscIOVA+s.queue<<24), r.buffers, dma.Read|dma.Write))
-	reg := func(off uint32) uint32 { return rxQueueReg(0x1000+off, s.queue) }
-	h.write(reg(0), handIOVA+uint32(s.queue)*handSlots)
-	h.write(reg(8), uint32(s.count*ixgbe.Size))
-	if s.srrctl>>25&7 == 0 {
-		s.srrctl |= descOneBuffer << 25
-	}
-	h.write(reg(0x14), s.srrctl|uint32(s.packetKB))
-	h.write(reg(0x2C), 1|s.maxDesc<<2)
-	h.write(reg(0x10), uint32(s.start))
-	h.write(reg(0x28), 1<<25|s.rxdctl)
-	return r
-}
-
-func (r *rscRing) desc(i int) *[16]byte {
-	return (*[16]byte)(r.mem[r.q*handSlots+i*ixgbe.Size:])
-}
-
-// give posts n more descriptors.
-func (r *rscRing) give(n int) {
-	for range n {
-		at := uint64(rscIOVA + r.q<<24 + r.tail*rscBuffer)
-		ixgbe.AdvRx{Addr: at, Header: at + rscHeader}.Put(r.desc(r.tail))
-		r.tail = (r.tail + 1) % r.count
-	}
-	r.write(rxQueueReg(0x1018, r.q), uint32(r.tail))
-}
-
-// rscPart is a descriptor that came back, with the bytes in its buffers.
-type rscPart struct {
-	at   int
-	wb   ixgbe.AdvRxWB
-	head []byte
-	data []byte
-}
-
-// take returns the descriptors of the next packet, or none, and holds that
-// nothing was written outside of their buffers.
-func (r *rscRing) take() (parts []rscPart) {
-	for i := r.next; ixgbe.AdvRxDone(r.desc(i)); i = (i + 1) % r.count {
-		wb := ixgbe.ParseAdvRxWB(r.desc(i))
-		part := rscPart{at: i, wb: wb}
-		room := r.buffers[i*rscBuffer:][:rscBuffer]
-		part.data = bytes.Clone(room[:wb.PKTLEN])
-		if len(parts) == 0 && wb.Info&ixgbe.RxSPH != 0 {
-			part.head = bytes.Clone(room[rscHeader:][:wb.Info.HDRLEN()])
-		}
-		require.Equal(r.t, bytes.Repeat([]byte{guard}, rscHeader-len(part.data)), room[len(part.data):rscHeader], "behind the data of descriptor %d", i)
-		require.Equal(r.t, bytes.Repeat([]byte{guard}, rscBuffer-rscHeader-len(part.head)), room[rscHeader+len(part.head):], "behind the header of descriptor %d", i)
-		copy(room, bytes.Repeat([]byte{guard}, rscBuffer))
-		*r.desc(i) = [16]byte{}
-		parts = append(parts, part)
-		if wb.Status&ixgbe.RxEOP != 0 {
-			r.next = (i + 1) % r.count
-			return parts
-		}
-	}
-	require.Empty(r.t, parts, "a packet without end")
-	return nil
-}
-
 // joined returns a packet's bytes and how many frames it says that it is made
 // of, 0 for one that was not coalesced.
-func joined(parts []rscPart) (frame []byte, frames int) {
+func joined(parts []rxPart) (frame []byte, frames int) {
 	for _, p := range parts {
 		frame = append(append(frame, p.head...), p.data...)
 		if c := p.wb.Info.RSCCNT(); c > 0 {
@@ -137,7 +44,7 @@ func (h *hands) arrive(frames ...[]byte) {
 }
 
 // frames returns how many frames each packet of the ring was made of.
-func (r *rscRing) frames() (counts []int) {
+func (r *rxRing) frames() (counts []int) {
 	for {
 		parts := r.take()
 		if parts == nil {
@@ -153,7 +60,7 @@ func (r *rscRing) frames() (counts []int) {
 // next, and that all that is said of the packet is said in the last.
 func TestDescriptorsOfACoalescedPacket(t *testing.T) {
 	h := newHands(t)
-	r := h.openRSC(rscSetup{count: 8, start: 5, packetKB: 2, maxDesc: 3})
+	r := h.openRSC(ringSetup{count: 8, start: 5, packetKB: 2, maxDesc: 3})
 	r.give(7)
 	frames := segments(0, 10, 1000)
 	h.arrive(frames...)
@@ -215,7 +122,7 @@ func TestPacketsAreOfLimitedLength(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHands(t)
-			r := h.openRSC(rscSetup{count: 128, packetKB: c.packetKB, maxDesc: c.maxDesc})
+			r := h.openRSC(ringSetup{count: 128, packetKB: c.packetKB, maxDesc: c.maxDesc})
 			r.give(127)
 			h.arrive(segments(0, 30, c.payload)...)
 			h.pass(sim.Millisecond)
@@ -230,7 +137,7 @@ func TestPacketsAreOfLimitedLength(t *testing.T) {
 func TestCoalescedHeadersAreSplitOff(t *testing.T) {
 	h := newHands(t)
 	h.set("PSRTYPE", 1<<4)
-	r := h.openRSC(rscSetup{count: 64, packetKB: 2, maxDesc: 1, srrctl: descSplit<<25 | 2<<8}) // header buffers of 128 bytes
+	r := h.openRSC(ringSetup{count: 64, packetKB: 2, maxDesc: 1, srrctl: descSplit<<25 | 2<<8}) // header buffers of 128 bytes
 	r.give(60)
 	h.arrive(segments(0, 9, 1024)...)
 	h.pass(sim.Millisecond)
@@ -261,7 +168,7 @@ func TestPacketsWaitForDescriptors(t *testing.T) {
 	// EtherType 0x88B5 goes to queue 1.
 	h.set("ETQF", 1<<31|0x88B5)
 	h.set("ETQS", 1<<31|1<<16)
-	r, other := h.openRSC(rscSetup{count: 16, packetKB: 2, maxDesc: 3}), h.openRSC(rscSetup{queue: 1, count: 16, packetKB: 2})
+	r, other := h.openRSC(ringSetup{count: 16, packetKB: 2, maxDesc: 3}), h.openRSC(ringSetup{queue: 1, count: 16, packetKB: 2})
 	r.give(2)
 	other.give(15)
 	elsewhere := append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xB5}, make([]byte, 46)...)
@@ -291,7 +198,7 @@ func TestPacketsWaitForDescriptors(t *testing.T) {
 
 func TestPacketsAreDroppedWithoutDescriptors(t *testing.T) {
 	h := newHands(t)
-	r := h.openRSC(rscSetup{count: 16, packetKB: 2, maxDesc: 3, srrctl: 1 << 28})
+	r := h.openRSC(ringSetup{count: 16, packetKB: 2, maxDesc: 3, srrctl: 1 << 28})
 	r.give(2)
 	h.arrive(segments(0, 6, 1000)...)
 	h.pass(sim.Millisecond)
@@ -316,7 +223,7 @@ func TestOpenPacketsEndWithTheirQueue(t *testing.T) {
 	} {
 		for _, stuck := range []bool{false, true} {
 			h := newHands(t)
-			r := h.openRSC(rscSetup{count: 16, packetKB: 2, maxDesc: 3})
+			r := h.openRSC(ringSetup{count: 16, packetKB: 2, maxDesc: 3})
 			if !stuck {
 				r.give(15)
 			}
@@ -345,7 +252,7 @@ func TestPacketsCloseWhenTheInterruptIsDue(t *testing.T) {
 	h.set("GPIE", gpieMultiple|1<<11) // RSC_Delay: 8 microseconds
 	h.set("IVAR", ivarValid|3)
 	h.setAt("EITR", 3, 49<<3) // 100.352 microseconds
-	r := h.openRSC(rscSetup{count: 64, packetKB: 2, maxDesc: 3})
+	r := h.openRSC(ringSetup{count: 64, packetKB: 2, maxDesc: 3})
 	r.give(63)
 	frames := segments(0, 12, 1000)
 	h.arrive(frames[:4]...)
@@ -382,7 +289,7 @@ func TestPacketsCloseWhenTheInterruptIsDue(t *testing.T) {
 func TestWithoutModerationNothingIsCoalesced(t *testing.T) {
 	h := newHands(t)
 	h.set("IVAR", ivarValid)
-	r := h.openRSC(rscSetup{count: 64, packetKB: 2, maxDesc: 3})
+	r := h.openRSC(ringSetup{count: 64, packetKB: 2, maxDesc: 3})
 	r.give(63)
 	h.arrive(segments(0, 3, 1000)...)
 	h.settle()
@@ -402,7 +309,7 @@ func TestWhatIsNotIntactIsNotCoalesced(t *testing.T) {
 	for name, spoil := range damage {
 		h := newHands(t)
 		h.set("FCTRL", 1<<8|1<<10)
-		r := h.openRSC(rscSetup{count: 64, packetKB: 2, maxDesc: 3})
+		r := h.openRSC(ringSetup{count: 64, packetKB: 2, maxDesc: 3})
 		r.give(63)
 		frames := segments(0, 4, 1000)
 		spoil(frames[1])
@@ -415,7 +322,7 @@ func TestWhatIsNotIntactIsNotCoalesced(t *testing.T) {
 
 func TestCoalescingIsTurnedOff(t *testing.T) {
 	h := newHands(t)
-	r := h.openRSC(rscSetup{count: 64, packetKB: 2, maxDesc: 3})
+	r := h.openRSC(ringSetup{count: 64, packetKB: 2, maxDesc: 3})
 	r.give(63)
 	frames := segments(0, 6, 1000)
 	h.arrive(frames[:3]...)
@@ -428,7 +335,7 @@ func TestCoalescingIsTurnedOff(t *testing.T) {
 
 	// Legacy descriptors cannot say what was coalesced.
 	h = newHands(t)
-	r = h.openRSC(rscSetup{count: 64, packetKB: 2, maxDesc: 3})
+	r = h.openRSC(ringSetup{count: 64, packetKB: 2, maxDesc: 3})
 	h.write(0x1014, 2)
 	r.give(63)
 	h.arrive(frames...)
@@ -441,7 +348,7 @@ func TestCoalescingIsTurnedOff(t *testing.T) {
 // gets a packet of more descriptors than MAXDESC.
 func TestBuffersShrinkUnderAnOpenPacket(t *testing.T) {
 	h := newHands(t)
-	r := h.openRSC(rscSetup{count: 128, packetKB: 16, maxDesc: 1})
+	r := h.openRSC(ringSetup{count: 128, packetKB: 16, maxDesc: 1})
 	h.arrive(segments(0, 40, 1400)...)
 	h.pass(sim.Millisecond)
 	require.Positive(t, h.d.rx.rsc.waiting)
@@ -457,7 +364,7 @@ func TestBuffersShrinkUnderAnOpenPacket(t *testing.T) {
 // TestNothingIsWrittenWithoutBusMastering: a packet whose time has come waits.
 func TestNothingIsWrittenWithoutBusMastering(t *testing.T) {
 	h := newHands(t)
-	r := h.openRSC(rscSetup{count: 64, packetKB: 2, maxDesc: 3})
+	r := h.openRSC(ringSetup{count: 64, packetKB: 2, maxDesc: 3})
 	r.give(63)
 	h.arrive(segments(0, 4, 1000)...)
 	h.settle()
@@ -472,7 +379,7 @@ func TestNothingIsWrittenWithoutBusMastering(t *testing.T) {
 // TestTagsOfCoalescedFrames: stripped from each, reported once.
 func TestTagsOfCoalescedFrames(t *testing.T) {
 	h := newHands(t)
-	r := h.openRSC(rscSetup{count: 64, packetKB: 2, maxDesc: 3, rxdctl: rxVLANStrip})
+	r := h.openRSC(ringSetup{count: 64, packetKB: 2, maxDesc: 3, rxdctl: rxVLANStrip})
 	r.give(63)
 	h.arrive(segments(0, 4, 1000, func(p *craft.Packet) { p.Tags = []craft.Tag{craft.VLAN(0x2007)} })...)
 	h.pass(sim.Millisecond)
@@ -490,7 +397,7 @@ func TestTagsOfCoalescedFrames(t *testing.T) {
 // makes room for the next.
 func TestMoreFlowsThanContexts(t *testing.T) {
 	h := newHands(t)
-	r := h.openRSC(rscSetup{count: 128, packetKB: 2, maxDesc: 3})
+	r := h.openRSC(ringSetup{count: 128, packetKB: 2, maxDesc: 3})
 	r.give(127)
 	for flow := range 40 {
 		h.arrive(segments(flow, 2, 500)...)
@@ -508,7 +415,7 @@ func TestStuckPacketsDoNotStopOtherQueues(t *testing.T) {
 	h := newHands(t)
 	h.set("ETQF", 1<<31|0x86DD) // IPv6 goes to queue 1
 	h.set("ETQS", 1<<31|1<<16)
-	stuck, r := h.openRSC(rscSetup{count: 128, packetKB: 2, maxDesc: 3}), h.openRSC(rscSetup{queue: 1, count: 16, packetKB: 2, maxDesc: 3})
+	stuck, r := h.openRSC(ringSetup{count: 128, packetKB: 2, maxDesc: 3}), h.openRSC(ringSetup{queue: 1, count: 16, packetKB: 2, maxDesc: 3})
 	r.give(15)
 	for flow := range 32 {
 		h.arrive(segments(flow, 1, 500)...)
@@ -541,7 +448,7 @@ func TestWhatAProbeSeesOfACoalescedPacket(t *testing.T) {
 	h := newHands(t)
 	var w watcher
 	h.d.SetProbe(&w)
-	r := h.openRSC(rscSetup{count: 64, packetKB: 2, maxDesc: 3})
+	r := h.openRSC(ringSetup{count: 64, packetKB: 2, maxDesc: 3})
 	r.give(63)
 	a, b := segments(0, 2, 500), segments(1, 2, 500)
 	h.arrive(a[0], b[0], a[1], b[1])

@@ -27,9 +27,13 @@ type rxQueue struct {
 	descType    uint8
 	packetBytes int  // of a packet buffer, SRRCTL.BSIZEPACKET
 	headerBytes int  // of a header buffer, SRRCTL.BSIZEHEADER
-	dropOn      bool // SRRCTL.Drop_En or the queue's bit elsewhere
+	dropOn      bool // SRRCTL.Drop_En
+	dropByPF    bool // PFQDE, which asks for the same
 	strip       bool // RXDCTL.VME
 	split       hdrsplit.Types
+
+	lowWater uint32 // SRRCTL.RDMTS: so few free descriptors interrupt at once; 0 for never
+	low      bool   // and they have
 
 	rscDescriptors int // that a coalesced packet may use; 0 while RSCCTL.RSCEN is clear
 
@@ -111,6 +115,13 @@ func (q *rxQueue) takePlain(p *rxPacket) bool {
 		q.head = 0
 	}
 	return true
+}
+
+// runsLow says whether free descriptors have just become few (7.3.2.2).
+func (q *rxQueue) runsLow() bool {
+	was := q.low
+	q.low = q.lowWater > 0 && q.room() <= q.lowWater
+	return q.low && !was
 }
 
 // publish makes the write-backs of a batch the driver's.

@@ -148,7 +148,7 @@ func sumClass(status ixgbe.RxStatus) int {
 // at the head of the packet buffer, or is dropped where
 // drop enable is set or the whole ring would not hold it.
 func (q *rxQueue) starve(w *rxWrite, first []byte, more [][]byte, need int) fate {
-	if !q.dropOn && uint32(need) < q.count {
+	if !q.dropOn && !q.dropByPF && uint32(need) < q.count {
 		return wait
 	}
 	q.dropped += uint64(w.frames)
@@ -229,10 +229,7 @@ func (w *rxWrite) countStarts(at int, more [][]byte, packetBytes int) {
 // putBack writes descriptor at back, the k-th of its packet. Without EOP its
 // status holds the place of the next one (NEXTP), as coalesced packets need it.
 func (q *rxQueue) putBack(w *rxWrite, k int, at, next uint32, n int, last, ok bool) {
-	wb := ixgbe.AdvRxWB{Status: ixgbe.RxDD, RxData: ixgbe.RxData{PKTLEN: uint16(n)}}
-	if k == 0 || last {
-		wb.Info = w.info
-	}
+	wb := ixgbe.AdvRxWB{Info: w.info, Status: ixgbe.RxDD, RxData: ixgbe.RxData{PKTLEN: uint16(n)}}
 	if last {
 		wb.Param, wb.VLAN = w.param, w.tag
 		wb.Status |= w.status | ixgbe.RxEOP
@@ -258,6 +255,9 @@ func (q *rxQueue) putBack(w *rxWrite, k int, at, next uint32, n int, last, ok bo
 
 // legacyWB says in legacy terms what wb says (7.1.5).
 func legacyWB(wb ixgbe.AdvRxWB) ixgbe.LegacyRxWB {
+	if wb.Status&ixgbe.RxEOP == 0 {
+		return ixgbe.LegacyRxWB{Length: wb.PKTLEN, Status: ixgbe.LegacyDD}
+	}
 	out := ixgbe.LegacyRxWB{Length: wb.PKTLEN, VLAN: wb.VLAN, Status: ixgbe.LegacyStatus(wb.Status & 0xFF)}
 	if wb.Info&ixgbe.RSSMask == 0 {
 		out.Checksum = wb.FragmentChecksum()

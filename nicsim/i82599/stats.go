@@ -107,9 +107,11 @@ func (d *Device) countTx(b *txBatch) {
 	s.txTotalFrames.n += uint64(b.n)
 }
 
-// The registers of a tally. Counters of 32 bits stick at their greatest value
-// and clear when read. Those of 36 bits are two registers, of which the high
-// one, to be read last, clears both (8.2.3.23.27, 8.2.3.23.28).
+// The registers of a tally. Counters stick at their greatest value and clear
+// when read. Those of 36 bits are two registers, of which the high one, to be
+// read last, clears both (8.2.3.23.27, 8.2.3.23.28).
+
+const max36 = 1<<36 - 1
 
 func show(of func(*Device, int) *tally) func(*Device, int) uint32 {
 	return func(d *Device, i int) uint32 {
@@ -123,7 +125,7 @@ func show(of func(*Device, int) *tally) func(*Device, int) uint32 {
 func showLow(of func(*Device, int) *tally) func(*Device, int) uint32 {
 	return func(d *Device, i int) uint32 {
 		t := of(d, i)
-		return uint32(t.n - t.shown)
+		return uint32(min(t.n-t.shown, max36))
 	}
 }
 
@@ -132,7 +134,7 @@ func showHigh(of func(*Device, int) *tally) func(*Device, int) uint32 {
 		t := of(d, i)
 		v := t.n - t.shown
 		t.shown = t.n
-		return uint32(v>>32) & 0xF
+		return uint32(min(v, max36) >> 32)
 	}
 }
 

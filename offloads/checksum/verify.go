@@ -59,6 +59,9 @@ func L4(b []byte, h *parse.Headers) Verdict {
 		n := int(lengthAndSum >> 16)
 		switch {
 		case uint16(lengthAndSum) == 0:
+			if h.Kind&parse.IPv6 != 0 {
+				return Bad // RFC 8200 8.1: it may not be left out
+			}
 			return Absent
 		case n < 8 || n > end-l4:
 			return Bad

@@ -18,6 +18,9 @@ type rxRing struct {
 	next    int // that the adapter writes next
 	tail    int
 	buffers []byte
+
+	always      bool // SRRCTL.DESCTYPE
+	headerBytes int
 }
 
 const (
@@ -45,6 +48,7 @@ func (h *hands) openRSC(s ringSetup) *rxRing {
 
 func (h *hands) openRing(s ringSetup) *rxRing {
 	r := &rxRing{hands: h, q: s.queue, count: s.count, next: s.start, tail: s.start}
+	r.always, r.headerBytes = s.srrctl>>25&7 == descSplitAlways, int(s.srrctl>>8&0x3F)*64
 	r.buffers = bytes.Repeat([]byte{guard}, s.count*ringBuffer)
 	require.NoError(h.t, h.d.fn.Memory.Map(dma.Addr(ringIOVA+s.queue<<24), r.buffers, dma.Read|dma.Write))
 	reg := func(off uint32) uint32 { return rxQueueReg(0x1000+off, s.queue) }
@@ -89,22 +93,34 @@ type rxPart struct {
 func (r *rxRing) take() (parts []rxPart) {
 	for i := r.next; ixgbe.AdvRxDone(r.desc(i)); i = (i + 1) % r.count {
 		wb := ixgbe.ParseAdvRxWB(r.desc(i))
-		part := rxPart{at: i, wb: wb}
-		room := r.buffers[i*ringBuffer:][:ringBuffer]
-		part.data = bytes.Clone(room[:wb.PKTLEN])
-		if len(parts) == 0 && wb.Info&ixgbe.RxSPH != 0 {
-			part.head = bytes.Clone(room[ringHeader:][:wb.Info.HDRLEN()])
-		}
-		require.Equal(r.t, bytes.Repeat([]byte{guard}, ringHeader-len(part.data)), room[len(part.data):ringHeader], "behind the data of descriptor %d", i)
-		require.Equal(r.t, bytes.Repeat([]byte{guard}, ringBuffer-ringHeader-len(part.head)), room[ringHeader+len(part.head):], "behind the header of descriptor %d", i)
-		copy(room, bytes.Repeat([]byte{guard}, ringBuffer))
-		*r.desc(i) = [16]byte{}
-		parts = append(parts, part)
+		parts = append(parts, rxPart{at: i, wb: wb})
 		if wb.Status&ixgbe.RxEOP != 0 {
+			for k := range parts {
+				r.collect(&parts[k], k == 0, wb.Status&ixgbe.RxHBO != 0)
+			}
 			r.next = (i + 1) % r.count
 			return parts
 		}
 	}
 	require.Empty(r.t, parts, "a packet without end")
 	return nil
+}
+
+// collect reads the buffers of a descriptor, and makes them as new.
+func (r *rxRing) collect(p *rxPart, first, overflow bool) {
+	room := r.buffers[p.at*ringBuffer:][:ringBuffer]
+	p.data = bytes.Clone(room[:p.wb.PKTLEN])
+	head := 0
+	switch {
+	case !first:
+	case p.wb.Info&ixgbe.RxSPH == 0, !overflow:
+		head = p.wb.Info.HDRLEN()
+	case r.always:
+		head = r.headerBytes
+	}
+	p.head = bytes.Clone(room[ringHeader:][:head])
+	require.Equal(r.t, bytes.Repeat([]byte{guard}, ringHeader-len(p.data)), room[len(p.data):ringHeader], "behind the data of descriptor %d", p.at)
+	require.Equal(r.t, bytes.Repeat([]byte{guard}, ringBuffer-ringHeader-head), room[ringHeader+head:], "behind the header of descriptor %d", p.at)
+	copy(room, bytes.Repeat([]byte{guard}, ringBuffer))
+	*r.desc(p.at) = [16]byte{}
 }

@@ -14,9 +14,11 @@ const (
 	Headroom = 128
 	// MaxFrameBytes is the longest frame that a Frame holds: a jumbo of
 	// 15.5 KiB (82599 datasheet 1.1) with tags and crypto overhead.
-	MaxFrameBytes = 16384 - 2*Headroom
-	// smallFrameBytes is what fits the smaller of the two buffer sizes.
-	smallFrameBytes = 2048 - 2*Headroom
+	MaxFrameBytes = largeStore - 2*Headroom
+	// SmallFrameBytes is what fits the smaller of the two buffer sizes.
+	SmallFrameBytes = smallStore - 2*Headroom
+
+	smallStore, largeStore = 2048, 16384
 )
 
 // FrameFlags is what a wire knows of a frame besides its bytes.
@@ -35,7 +37,15 @@ type Frame struct {
 	ID    uint64   // the same for a super-frame and for its segments; 0 if unknown
 	Flags FrameFlags
 
+	large bool // which of the two sizes store has
 	store []byte
+}
+
+// Size gives a frame that was just taken from a pool n bytes of unspecified
+// content, and nothing else.
+func (f *Frame) Size(n int) {
+	f.Data = f.store[Headroom : Headroom+n]
+	f.ID, f.Flags = 0, 0
 }
 
 // Room returns how many bytes may be pushed ahead of Data.
@@ -104,9 +114,9 @@ func (p *Pool) NextID() uint64 {
 // Get returns a frame with n bytes of unspecified content, n being at most
 // MaxFrameBytes.
 func (p *Pool) Get(n int) *Frame {
-	list, size := &p.small, 2048
-	if n > smallFrameBytes {
-		list, size = &p.large, 16384
+	list, size := &p.small, smallStore
+	if n > SmallFrameBytes {
+		list, size = &p.large, largeStore
 	}
 	var f *Frame
 	if last := len(*list) - 1; last >= 0 {
@@ -115,9 +125,18 @@ func (p *Pool) Get(n int) *Frame {
 	} else {
 		f = p.grow(size)
 	}
-	f.Data = f.store[Headroom : Headroom+n]
-	f.ID, f.Flags = 0, 0
+	f.Size(n)
 	return f
+}
+
+// GetSmall fills out with frames for at most SmallFrameBytes each, which Size is
+// to give their lengths.
+func (p *Pool) GetSmall(out []*Frame) {
+	n := copy(out, p.small[max(0, len(p.small)-len(out)):])
+	p.small = p.small[:len(p.small)-n]
+	for ; n < len(out); n++ {
+		out[n] = p.grow(smallStore)
+	}
 }
 
 // grow makes a buffer. Each starts on another cache line than the one before,
@@ -126,13 +145,13 @@ func (p *Pool) grow(size int) *Frame {
 	p.made++
 	p.colour = (p.colour + 1) % 16
 	pad := p.colour * 64
-	return &Frame{store: make([]byte, size+pad)[pad:]}
+	return &Frame{store: make([]byte, size+pad)[pad:], large: size == largeStore}
 }
 
 // Put takes a frame back.
 func (p *Pool) Put(f *Frame) {
 	list := &p.small
-	if cap(f.store) >= 16384 {
+	if f.large {
 		list = &p.large
 	}
 	if len(*list) == poolDepth {
@@ -140,4 +159,19 @@ func (p *Pool) Put(f *Frame) {
 		return
 	}
 	*list = append(*list, f)
+}
+
+// PutAll takes frames back.
+func (p *Pool) PutAll(frames []*Frame) {
+	large := false
+	for _, f := range frames {
+		large = large || f.large
+	}
+	if !large && len(p.small)+len(frames) <= poolDepth {
+		p.small = append(p.small, frames...)
+		return
+	}
+	for _, f := range frames {
+		p.Put(f)
+	}
 }

@@ -126,6 +126,37 @@ func (s *Space) Bytes(addr Addr, n int, access Access) []byte {
 	return s.hot.mem[off : off+Addr(n) : off+Addr(n)]
 }
 
+// Window is the region of the last hit, for who looks at many addresses in turn.
+// It is good until the mappings change.
+type Window struct {
+	start Addr
+	mem   []byte
+}
+
+// Window returns the region of the last hit if it permits access, else a window
+// on nothing.
+func (s *Space) Window(access Access) Window {
+	if s.hot.access&access != access {
+		return Window{}
+	}
+	return Window{s.hot.start, s.hot.mem}
+}
+
+// Offset is a place in a window.
+type Offset uint64
+
+// Offset says whether n bytes at addr are in the window, and where.
+func (w *Window) Offset(addr Addr, n int) (Offset, bool) {
+	off := Offset(addr - w.start)
+	return off, off < Offset(len(w.mem)) && Offset(n) <= Offset(len(w.mem))-off
+}
+
+// Read copies the memory at off into p.
+func (w *Window) Read(p []byte, off Offset) { copy(p, w.mem[off:]) }
+
+// Write copies p to the memory at off.
+func (w *Window) Write(off Offset, p []byte) { copy(w.mem[off:], p) }
+
 // Pieces appends to out the memory of n bytes at addr, in as many pieces as it
 // has adjacent regions. On a fault out is returned as it was.
 func (s *Space) Pieces(out [][]byte, addr Addr, n int, access Access) ([][]byte, error) {

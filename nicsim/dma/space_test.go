@@ -58,3 +58,35 @@ func TestMapRefuses(t *testing.T) {
 	require.NoError(t, s.Unmap(0x1000, 16))
 	require.Nil(t, s.Bytes(0x1000, 16, Read))
 }
+
+func TestWindow(t *testing.T) {
+	var s Space
+	mem := make([]byte, 64)
+	require.NoError(t, s.Map(0x1000, mem, Read|Write))
+	require.NoError(t, s.Map(0x2000, make([]byte, 64), Read))
+	empty := s.Window(Read)
+	_, ok := empty.Offset(0, 0)
+	require.False(t, ok, "nothing was hit")
+
+	require.NotNil(t, s.Bytes(0x1000, 1, Read))
+	w := s.Window(Write)
+	for _, c := range []struct {
+		addr Addr
+		n    int
+		ok   bool
+	}{{0x1000, 64, true}, {0x103F, 1, true}, {0x1000, 65, false}, {0x1040, 0, false}, {0xFFF, 1, false}, {0x2000, 1, false}, {^Addr(0), 1, false}, {0x1001, -1, false}} {
+		_, ok := w.Offset(c.addr, c.n)
+		require.Equal(t, c.ok, ok, "%d bytes at %#x", c.n, c.addr)
+	}
+	off, _ := w.Offset(0x1010, 3)
+	w.Write(off, []byte{1, 2, 3})
+	require.Equal(t, []byte{0, 1, 2, 3, 0}, mem[0xF:0x14])
+	p := make([]byte, 2)
+	w.Read(p, off)
+	require.Equal(t, []byte{1, 2}, p)
+
+	require.NotNil(t, s.Bytes(0x2000, 1, Read))
+	locked := s.Window(Write)
+	_, ok = locked.Offset(0x2000, 1)
+	require.False(t, ok, "read only")
+}

@@ -55,6 +55,26 @@ func (p *packetBuffer) pop() *nicsim.Frame {
 	return f
 }
 
+// front returns at most n of the oldest frames, and leaves them there. There may
+// be more, further on in the ring.
+func (p *packetBuffer) front(n int) []*nicsim.Frame {
+	return p.ring[p.head:min(len(p.ring), p.head+min(n, p.held))]
+}
+
+// remove takes the n oldest frames of a class out, with the room that they need.
+func (m *mac) remove(class, n, bytes int) {
+	p := &m.buffers[class]
+	if n == 0 {
+		return
+	}
+	p.head = (p.head + n) & (len(p.ring) - 1)
+	p.bytes -= bytes
+	if p.held -= n; p.held == 0 {
+		m.filled &^= 1 << class
+	}
+	m.levelsChanged(1 << class)
+}
+
 // Deliver puts frames that arrived into the receive packet buffers.
 func (m *mac) Deliver(frames []*nicsim.Frame) {
 	now, open := m.d.clock.Now(), m.d.rx.enabled && m.d.linkUp()

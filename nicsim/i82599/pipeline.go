@@ -19,7 +19,8 @@ func (d *Device) send(b *txBatch) {
 }
 
 // receiveBatch is the receive pipeline up to the queues. Coalescing, header
-// split, DMA and write-back follow for each queue in turn, see rxqueue.go.
+// split, DMA and write-back follow for each queue in turn, see rxqueue.go. Plain
+// frames get there by a short way, see short.go, with the same results.
 func (d *Device) receiveBatch(b *rxBatch) {
 	d.checkMAC(b)
 	d.parse(b)

@@ -79,10 +79,14 @@ func (d *Device) receive(budget int) int {
 		}
 		b := &r.batches[class]
 		if b.next == b.n {
-			var wire int
+			short, wire, rest := 0, 0, 0
+			if ready == 1 {
+				short, wire = d.receiveShort()
+				done += short
+			}
 			b.next, b.freed = 0, 0
-			b.n, wire = d.mac.take(b.p[:], class)
-			r.arbiter.charge(class, wire)
+			b.n, rest = d.mac.take(b.p[:len(b.p)-short], class)
+			r.arbiter.charge(class, wire+rest)
 			d.receiveBatch(b)
 		}
 		done += d.deliver(b)

@@ -88,33 +88,83 @@ func (q *rxQueue) alone(p *rxPacket) fate {
 // takePlain is accept for what most traffic is: an untagged good frame that fits
 // one buffer. It leaves everything else to accept.
 func (q *rxQueue) takePlain(p *rxPacket) bool {
-	d, n := q.d, len(p.f.Data)
-	if !q.simple || p.odd || n > q.packetBytes || !q.ready(d.fn.Memory) || q.head == q.tail {
+	if p.odd {
 		return false
 	}
-	desc := q.at(q.head)
-	mem := d.fn.Memory.Bytes(dma.Addr(binary.LittleEndian.Uint64(desc[:])), n, dma.Write)
-	if mem == nil {
-		return false
-	}
-	copy(mem, p.f.Data)
-	d.pool.Put(p.f)
-	q.packets++
-	q.octets += uint64(n)
 	status := p.c.status | p.sums
+	words := [1]rxWords{{uint64(p.c.info) | uint64(p.c.param)<<32, uint64(status)}}
+	if q.place([]*nicsim.Frame{p.f}, words[:]) == 0 {
+		return false
+	}
 	q.checksums[sumClass(status)]++
-	binary.LittleEndian.PutUint64(desc[:], uint64(p.c.info)|uint64(p.c.param)<<32)
-	word := uint64(status|ixgbe.RxDD|ixgbe.RxEOP) | uint64(n)<<32
-	if q.unpublished == nil {
-		q.unpublished, q.firstWord = desc, word
-		d.rx.raise[q.index/64] |= 1 << (q.index % 64)
-	} else {
-		binary.LittleEndian.PutUint64(desc[8:], word)
-	}
-	if q.head++; q.head == q.count {
-		q.head = 0
-	}
+	q.d.pool.Put(p.f)
 	return true
+}
+
+// rxWords is what a receive descriptor says of a frame, less the bits and the
+// length that place adds.
+type rxWords struct{ first, second uint64 }
+
+// place writes frames into the one buffer each of the next descriptors, and what
+// the descriptors say of them. It ends at a frame with which that is not all
+// there is to do, and returns how many it placed. It does not count checksums.
+func (q *rxQueue) place(frames []*nicsim.Frame, words []rxWords) int {
+	m := q.d.fn.Memory
+	if !q.simple || !q.ready(m) {
+		return 0
+	}
+	placed := 0
+	for {
+		placed += q.placeWithin(m.Window(dma.Write), frames[placed:], words[placed:])
+		if placed == len(frames) || q.head == q.tail || len(frames[placed].Data) > q.packetBytes {
+			break
+		}
+		// The buffer is outside the window: move that there, or give up.
+		addr := binary.LittleEndian.Uint64(q.at(q.head)[:])
+		if m.Bytes(dma.Addr(addr), len(frames[placed].Data), dma.Write) == nil {
+			break
+		}
+	}
+	if placed > 0 {
+		q.d.rx.raise[q.index/64] |= 1 << (q.index % 64)
+		q.packets += uint64(placed)
+	}
+	return placed
+}
+
+// placeWithin is place for buffers within a window, at most a batch of them.
+func (q *rxQueue) placeWithin(window dma.Window, frames []*nicsim.Frame, words []rxWords) int {
+	var at [rxBatchFrames]dma.Offset
+	octets, placed, limit, head, slots := 0, 0, q.packetBytes, int(q.head), q.slots
+	n := min(len(frames), len(at), len(words), int(q.room()))
+	words = words[:n]
+	for i, f := range frames[:n] {
+		desc := &slots[head]
+		size := len(f.Data)
+		off, ok := window.Offset(dma.Addr(binary.LittleEndian.Uint64(desc[:])), size)
+		if !ok || size > limit {
+			break
+		}
+		at[i] = off
+		octets += size
+		placed++
+		binary.LittleEndian.PutUint64(desc[:], words[i].first)
+		second := words[i].second | uint64(ixgbe.RxDD|ixgbe.RxEOP) | uint64(size)<<32
+		if q.unpublished == nil {
+			q.unpublished, q.firstWord = desc, second
+		} else {
+			binary.LittleEndian.PutUint64(desc[8:], second)
+		}
+		if head++; head == len(slots) {
+			head = 0
+		}
+	}
+	for i, f := range frames[:placed] {
+		window.Write(at[i], f.Data)
+	}
+	q.head = uint32(head)
+	q.octets += uint64(octets)
+	return placed
 }
 
 // runsLow says whether free descriptors have just become few (7.3.2.2).

@@ -68,6 +68,23 @@ func (s *statistics) countAccepted(p *rxPacket) {
 	}
 }
 
+// countPlain counts frames as countArrival and countAccepted do those that are
+// good, for one station, and accepted. It returns their bytes on the wire.
+func (s *statistics) countPlain(frames []*nicsim.Frame) (wire int) {
+	for _, f := range frames {
+		n := f.WireBytes()
+		wire += n
+		s.rxSizes[sizeClass(n)].n++
+	}
+	for _, t := range [...]*tally{&s.rxTotalFrames, &s.unfilteredFrames, &s.rxFrames} {
+		t.n += uint64(len(frames))
+	}
+	for _, t := range [...]*tally{&s.rxTotalOctets, &s.unfilteredOctets, &s.rxOctets} {
+		t.n += uint64(wire)
+	}
+	return wire
+}
+
 func group(b []byte, multicast, broadcast *tally) {
 	if b[0]&b[1]&b[2]&b[3]&b[4]&b[5] == 0xFF {
 		broadcast.n++

@@ -78,10 +78,10 @@ type ring struct {
 	base       dma.Addr
 	count      uint32 // descriptors
 	head, tail uint32
-	mem        []byte // count descriptors, or nil when not mapped
-	changes    uint64 // dma.Space.Changes when mem was looked up
-	usable     bool   // it lies in memory and the tail in it; false also asks to look again
-	stopped    bool   // its place or its tail made no sense
+	slots      [][16]byte // count descriptors, or nil when not mapped
+	changes    uint64     // dma.Space.Changes when mem was looked up
+	usable     bool       // it lies in memory and the tail in it; false also asks to look again
+	stopped    bool       // its place or its tail made no sense
 }
 
 // ready says whether the ring can be used.
@@ -91,13 +91,15 @@ func (r *ring) ready(m *dma.Space) bool {
 
 // find looks the ring up in memory.
 func (r *ring) find(m *dma.Space) bool {
-	r.changes = m.Changes()
-	r.mem = m.Bytes(r.base, int(r.count)*ixgbe.Size, dma.Read|dma.Write)
-	r.usable = r.mem != nil && r.count > 0 && r.tail < r.count && r.head < r.count && !r.stopped
+	r.changes, r.slots = m.Changes(), nil
+	if mem := m.Bytes(r.base, int(r.count)*ixgbe.Size, dma.Read|dma.Write); len(mem) > 0 {
+		r.slots = unsafe.Slice((*[16]byte)(unsafe.Pointer(&mem[0])), r.count)
+	}
+	r.usable = r.slots != nil && r.tail < r.count && r.head < r.count && !r.stopped
 	return r.usable
 }
 
-func (r *ring) at(i uint32) *[16]byte { return (*[16]byte)(r.mem[i*ixgbe.Size:]) }
+func (r *ring) at(i uint32) *[16]byte { return &r.slots[i] }
 
 // room is the number of descriptors that the driver has given to the adapter.
 func (r *ring) room() uint32 {
@@ -161,40 +163,63 @@ const (
 // takePlain is take for what most traffic is: packets of one descriptor without
 // offloads. It leaves everything else to take, and returns how many it took.
 func (q *txQueue) takePlain(b *txBatch, limit int) int {
+	room := q.count - q.head
+	if q.tail >= q.head {
+		room = q.tail - q.head
+	}
+	n := min(limit-b.n, int(room), len(q.done)-q.waiting)
+	ring := q.slots[q.head : int(q.head)+n]
+	if n == 0 || plainBytes(&ring[0]) == 0 {
+		return 0
+	}
 	d := q.d
-	from, head := b.n, q.head
-	reported := uint64(ixgbe.TxRS)
-	if q.threshold > 0 {
-		reported = ^uint64(0)
-	}
-	for b.n < limit && head != q.tail && q.waiting < len(q.done) {
-		desc := q.at(head)
-		w := binary.LittleEndian.Uint64(desc[8:])
-		n := int(w & 0xFFFF)
-		if w&plainBits != plainWant || n < minFrameBytes || n > maxTxBytes || n != int(w>>46) {
+	window := d.fn.Memory.Window(dma.Read)
+	var at [txBatchFrames]dma.Offset
+	var sizes [txBatchFrames]int
+	every := q.threshold > 0 // with WTHRESH descriptors are written back whether they ask for it or not
+	taken, octets, waiting := 0, 0, q.waiting
+	ring = ring[:min(len(ring), len(at))]
+	for i := range ring {
+		desc := &ring[i]
+		size := plainBytes(desc)
+		off, ok := window.Offset(dma.Addr(binary.LittleEndian.Uint64(desc[:])), size)
+		if size == 0 || !ok {
 			break
 		}
-		mem := d.fn.Memory.Bytes(dma.Addr(binary.LittleEndian.Uint64(desc[:])), n, dma.Read)
-		if mem == nil {
-			break
-		}
-		f := d.pool.Get(n)
-		copy(f.Data, mem)
-		q.octets += uint64(n)
-		b.frames[b.n] = f
-		b.asks[b.n].do = doFCS
-		b.n++
-		if w&reported != 0 {
-			q.done[q.waiting] = head
-			q.waiting++
-		}
-		if head++; head == q.count {
-			head = 0
+		at[i], sizes[i] = off, size
+		octets += size
+		taken++
+		if every || desc[11]&uint8(ixgbe.TxRS>>24) != 0 {
+			q.done[waiting] = q.head + uint32(i)
+			waiting++
 		}
 	}
-	q.head = head
-	q.packets += uint64(b.n - from)
-	return b.n - from
+	frames, asks := b.frames[b.n:b.n+taken], b.asks[b.n:b.n+taken]
+	d.pool.GetSmall(frames)
+	for i, f := range frames {
+		f.Size(sizes[i])
+		window.Read(f.Data, at[i])
+		asks[i].do = doFCS
+	}
+	q.waiting = waiting
+	b.n += taken
+	if q.head += uint32(taken); q.head == q.count {
+		q.head = 0
+	}
+	q.packets += uint64(taken)
+	q.octets += uint64(octets)
+	return taken
+}
+
+// plainBytes returns the length of a packet that takePlain takes, and 0 for
+// every other descriptor.
+func plainBytes(desc *[16]byte) int {
+	w := binary.LittleEndian.Uint64(desc[8:])
+	n := int(w & 0xFFFF)
+	if w&plainBits != plainWant || n < minFrameBytes || n > nicsim.SmallFrameBytes || n != int(w>>46) {
+		return 0
+	}
+	return n
 }
 
 // stop ends the use of a ring whose place or tail makes no sense, until the

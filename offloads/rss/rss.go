@@ -98,16 +98,32 @@ func (k *Key) Hash(b []byte, h *parse.Headers, enabled Types) (hash uint32, t Ty
 		default:
 			return 0, TypeNone
 		}
-		addresses := binary.BigEndian.Uint64(b[h.L3+12:])
-		hash = k.word(0, uint32(addresses>>32)) ^ k.word(1, uint32(addresses))
-		if t != TypeIPv4 {
-			hash ^= k.word(2, binary.BigEndian.Uint32(b[h.L4:]))
+		addresses := (*[8]byte)(b[h.L3+12:])
+		if t == TypeIPv4 {
+			return k.Addresses(addresses), t
 		}
+		hash = k.Addresses(addresses) ^ k.word(2, binary.BigEndian.Uint32(b[h.L4:]))
 		return hash, t
 	case h.Kind&parse.IPv6 != 0:
 		return k.hash6(b, h, enabled)
 	}
 	return 0, TypeNone
+}
+
+// Flow hashes IPv4 addresses and ports as they stand in a frame, one after the
+// other.
+func (k *Key) Flow(b *[12]byte) uint32 {
+	t := &k.table
+	return t[0][0][b[0]] ^ t[0][1][b[1]] ^ t[0][2][b[2]] ^ t[0][3][b[3]] ^
+		t[1][0][b[4]] ^ t[1][1][b[5]] ^ t[1][2][b[6]] ^ t[1][3][b[7]] ^
+		t[2][0][b[8]] ^ t[2][1][b[9]] ^ t[2][2][b[10]] ^ t[2][3][b[11]]
+}
+
+// Addresses hashes IPv4 addresses as they stand in a frame.
+func (k *Key) Addresses(b *[8]byte) uint32 {
+	t := &k.table
+	return t[0][0][b[0]] ^ t[0][1][b[1]] ^ t[0][2][b[2]] ^ t[0][3][b[3]] ^
+		t[1][0][b[4]] ^ t[1][1][b[5]] ^ t[1][2][b[6]] ^ t[1][3][b[7]]
 }
 
 func (k *Key) hash6(b []byte, h *parse.Headers, enabled Types) (hash uint32, t Type) {

@@ -69,6 +69,10 @@ func TestMicrosoftVectors(t *testing.T) {
 			}
 			require.Equal(t, want, kind)
 			require.Equal(t, c.want, hash, "%s to %s", v.src, v.dst)
+			if !p.IPv6 {
+				require.Equal(t, v.ports, key.Flow((*[12]byte)(b[26:])))
+				require.Equal(t, v.addresses, key.Addresses((*[8]byte)(b[26:])))
+			}
 		}
 	}
 }

@@ -194,6 +194,7 @@ func (p *pairOfStacks) table() string {
 	row("receive queues hit", func(i int) string { return fmt.Sprint(hit[i][nicsim.Rx]) })
 	row("lost on the wire behind it", func(i int) string { return fmt.Sprint(p.cable.Stats(pair.Direction(i)).Lost) })
 	row("sent again by TCP", func(i int) string { return fmt.Sprint(p.stacks[i].Stack.Stats().TCP.Retransmits.Value()) })
+	row("dropped by the adapter", func(i int) string { return fmt.Sprint(dropped(sums[i])) })
 	for d := nicsim.DropNone + 1; d < nicsim.NumDrops; d++ {
 		name := "drop-" + d.String()
 		if sums[0][name]+sums[1][name] > 0 {
@@ -202,4 +203,15 @@ func (p *pairOfStacks) table() string {
 	}
 	w.Flush()
 	return b.String()
+}
+
+// dropped sums the drops of an adapter, for whatever reason; PAUSE frames were
+// for its MAC.
+func dropped(sums map[string]uint64) (n uint64) {
+	for d := nicsim.DropNone + 1; d < nicsim.NumDrops; d++ {
+		if d != nicsim.DropRxPause {
+			n += sums["drop-"+d.String()]
+		}
+	}
+	return n
 }

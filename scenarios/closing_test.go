@@ -14,5 +14,6 @@ func TestClosingSceneShowsTheHardwareAtWork(t *testing.T) {
 	require.Contains(t, r.Output, "SHA-256 equal")
 	require.Contains(t, r.Output, "cannot be replayed")
 	require.Regexp(t, `TSO bursts +[1-9]`, r.Output)
+	require.Regexp(t, `dropped by the adapter +0 +0`, r.Output)
 	require.Regexp(t, `RSC packets +\d+ +[1-9]`, r.Output)
 }

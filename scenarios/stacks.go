@@ -20,8 +20,8 @@ const defaultMTU = 1500
 
 var _ = vocabulary(
 	&command{
-		usage: "stack A ADDRESS ... [vlan=ID]",
-		what:  "Puts gVisor's TCP/IP stack on A's driver, with addresses such as 10.0.0.1/24 or fd00::1/64. It needs the live clock.",
+		usage: "stack A ADDRESS ... [vlan=ID] [outer=ID]",
+		what:  "Puts gVisor's TCP/IP stack on A's driver, with addresses such as 10.0.0.1/24 or fd00::1/64, on a VLAN and one that carries it. It needs the live clock.",
 		run:   runStack,
 	},
 	&command{
@@ -59,12 +59,16 @@ func runStack(c *call) error {
 	if err != nil {
 		return err
 	}
+	outer, err := c.number("outer", 0)
+	if err != nil {
+		return err
+	}
 	mtu := a.config.MTU
 	if mtu == 0 {
 		mtu = defaultMTU
 	}
 	end := netstack.NewEndpoint(a.Driver, netstack.EndpointConfig{
-		MTU: mtu, Offloads: a.config.Offloads, VLAN: uint16(vlan),
+		MTU: mtu, Offloads: a.config.Offloads, VLAN: uint16(vlan), OuterVLAN: uint16(outer),
 	}, c.live.Wake)
 	if a.stack, err = netstack.NewStack(end, cfg); err != nil {
 		return err

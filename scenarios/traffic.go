@@ -12,9 +12,9 @@ import (
 
 var _ = vocabulary(
 	&command{
-		usage: "driver A [queues=N] [ring=N] [mtu=N] [buffer=N] [offloads=LIST] [promisc] [strip] [flow] [key=HEX]",
+		usage: "driver A [queues=N] [ring=N] [mtu=N] [buffer=N] [offloads=LIST] [promisc] [strip] [double] [flow] [key=HEX]",
 		what: "Starts the Go driver of A's model: it resets the adapter and sets up rings, filters and offloads. " +
-			"LIST is of txcsum, rxcsum, tso, tso4, tso6, uso, rsc, rss, split, all; strip takes VLAN tags off, flow obeys and sends pause frames.",
+			"LIST is of txcsum, rxcsum, tso, tso4, tso6, uso, rsc, rss, split, all; strip takes VLAN tags off, double leaves an outer one in the frame and takes or inserts the inner, flow obeys and sends pause frames.",
 		run: runDriver,
 	},
 	&command{
@@ -80,6 +80,7 @@ func runDriver(c *call) error {
 		return err
 	}
 	cfg.Promisc, cfg.StripVLAN, cfg.FlowControl = c.has("promisc"), c.has("strip"), c.has("flow")
+	cfg.DoubleVLAN = c.has("double")
 	d, err := a.Model.NewDriver(a.fn, a.fn.Memory, cfg)
 	if err != nil {
 		return err

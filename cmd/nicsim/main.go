@@ -98,10 +98,10 @@ func (c *tapCmd) Run(ctx context.Context) error {
 
 type traceCmd struct {
 	Device string   `help:"Only this adapter."`
-	Kind   []string `help:"Only these kinds: read, write, doorbell, fetch, writeback, interrupt, packet, frame, note."`
+	Kind   []string `enum:"read,write,doorbell,fetch,writeback,interrupt,packet,frame,note" help:"Only these kinds: ${enum}."`
 	Name   string   `help:"Only registers and descriptors of this name; * and ? match."`
-	Side   string   `enum:",tx,rx" default:"" help:"Only this direction: tx or rx."`
-	Queue  *int     `help:"Only this queue."`
+	Side   string   `enum:",tx,rx" default:"" help:"Only doorbells, descriptors, packets and frames of this direction: tx or rx."`
+	Queue  *int     `help:"Only doorbells, descriptors, packets and interrupts of this queue."`
 	Count  int      `short:"n" help:"End after so many lines."`
 	Target string   `arg:"" optional:"" help:"Process number, topology or socket, when several are running."`
 }

@@ -128,6 +128,12 @@ func TestModelsAndVersion(t *testing.T) {
 	require.Contains(t, out, "nicsim ")
 }
 
+func TestTraceOfAnUnknownKindIsAMistakeOfUse(t *testing.T) {
+	_, stderr, code := nicsim(t, "trace", "--kind=write,doorbel")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "doorbell")
+}
+
 func TestTraceWithoutAnAdapterSaysHowToStartOne(t *testing.T) {
 	_, stderr, code := nicsim(t, "trace")
 	require.Equal(t, 1, code)

@@ -16,6 +16,9 @@ type Config struct {
 	Offloads  Offloads
 	Promisc   bool
 	StripVLAN bool
+	// DoubleVLAN says that frames come with an outer tag, which is the network's:
+	// it stays in the frame, and VLAN of a packet is the inner one.
+	DoubleVLAN bool
 	// FlowControl sends and obeys PAUSE frames, so that a slow receiver holds
 	// the sender back instead of losing frames.
 	FlowControl bool

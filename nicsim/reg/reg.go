@@ -288,15 +288,16 @@ func (t *Table[D]) Markdown() string {
 		if r.count() > 1 {
 			off += fmt.Sprintf(" + %#x*n", r.stride())
 		}
-		title := r.Title
+		title, is := r.Title, r
 		if r.Alias != "" {
+			is, _, _ = t.At(r.Off)
 			title = strings.TrimSpace(title + " (alias of " + r.Alias + ")")
 		}
 		name := r.Name
 		if r.count() > 1 || r.First > 0 {
 			name = fmt.Sprintf("%s[%d..%d]", r.Name, r.First, r.First+r.count()-1)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %s | %#x | %s | %s |\n", name, off, r.count(), r.Mode, r.Reset, r.Spec, title)
+		fmt.Fprintf(&b, "| %s | %s | %d | %s | %#x | %s | %s |\n", name, off, r.count(), is.Mode, is.Reset, r.Spec, title)
 	}
 	return b.String()
 }

@@ -20,6 +20,7 @@ func table(t *testing.T) *Table[dev] {
 			Wrote: func(d *dev, i int, _, _ uint32) { d.kicked = append(d.kicked, i) }},
 		{Name: "TAIL", Off: 0x800, Stride: 0x40, N: 2, First: 2, Mask: 0xFFFF, Spec: "1",
 			Wrote: func(d *dev, i int, _, _ uint32) { d.kicked = append(d.kicked, i) }},
+		{Name: "CAUSEALIAS", Alias: "CAUSE", Off: 0x14, Spec: "1"},
 		{Name: "TAILALIAS", Alias: "TAIL", Off: 0x900, N: 4, Spec: "1"},
 	})
 	require.NoError(t, err)
@@ -72,5 +73,6 @@ func TestTableRefuses(t *testing.T) {
 }
 
 func TestMarkdownHasARowForEachRegister(t *testing.T) {
+	require.Contains(t, table(t).Markdown(), "| CAUSEALIAS | 0x00014 | 1 | RW1C | 0xff | 1 |", "an alias is what it stands for")
 	require.Contains(t, table(t).Markdown(), "| TAIL[2..3] | 0x00800 + 0x40*n | 2 | RW | 0x0 | 1 |")
 }

@@ -104,6 +104,7 @@ func (d *Device) collect(out chan<- prometheus.Metric) {
 			switch {
 			case c.Side == nicsim.Tx:
 				totals[transmittedErrors] += v
+			case reason == nicsim.DropRxPause.String(): // it was for the MAC
 			case damaged[reason]:
 				totals[receivedErrors] += v
 			default:

@@ -40,6 +40,7 @@ func TestCountersHaveTheNamesOfNodeExporter(t *testing.T) {
 		{Name: "tx-hw-gso-wire-packets", Side: nicsim.Tx, Queue: 0, Value: 7},
 		{Name: "drop-rx_crc_error", Side: nicsim.Rx, Queue: -1, Value: 2},
 		{Name: "drop-dmac_filter", Side: nicsim.Rx, Queue: -1, Value: 5},
+		{Name: "drop-rx_flow_control", Side: nicsim.Rx, Queue: -1, Value: 70},
 	}})
 	text := scrape(t, &b)
 	for _, line := range []string{
@@ -50,6 +51,7 @@ func TestCountersHaveTheNamesOfNodeExporter(t *testing.T) {
 		`nicsim_received_errors_total{device="A",scenario=""} 2`,
 		`nicsim_received_dropped_total{device="A",scenario=""} 5`,
 		`nicsim_dropped_total{device="A",reason="dmac_filter",scenario="",side="rx"} 5`,
+		`nicsim_dropped_total{device="A",reason="rx_flow_control",scenario="",side="rx"} 70`,
 	} {
 		require.Contains(t, text, line+"\n")
 	}

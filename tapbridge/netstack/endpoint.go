@@ -4,6 +4,7 @@
 package netstack
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -35,6 +36,9 @@ type EndpointConfig struct {
 	// VLAN, if not 0, is the VLAN that the stack is on: frames are sent with its
 	// tag, and others are ignored. The driver must strip tags.
 	VLAN uint16
+	// OuterVLAN, if not 0, is the VLAN of the network that carries it: its tag is
+	// a part of the frame. The driver must be told of double VLAN.
+	OuterVLAN uint16
 }
 
 // Endpoint is a driver as a link of a gVisor stack. It is stepped by the
@@ -164,7 +168,23 @@ func (e *Endpoint) MTU() uint32 { return e.mtu.Load() }
 func (e *Endpoint) SetMTU(mtu uint32) { e.mtu.Store(mtu) }
 
 // MaxHeaderLength implements stack.NetworkLinkEndpoint.
-func (*Endpoint) MaxHeaderLength() uint16 { return header.EthernetMinimumSize }
+func (e *Endpoint) MaxHeaderLength() uint16 { return uint16(e.linkBytes()) }
+
+// The tag of the network (IEEE 802.1Q-2022 9.6), in the EtherType that the
+// 82599's EXVET holds by itself.
+const (
+	tagType  = 0x8100
+	tagBytes = 4
+	vlanID   = 0xfff
+)
+
+// linkBytes is what precedes the IP packet in a frame.
+func (e *Endpoint) linkBytes() int {
+	if e.cfg.OuterVLAN != 0 {
+		return header.EthernetMinimumSize + tagBytes
+	}
+	return header.EthernetMinimumSize
+}
 
 // LinkAddress implements stack.NetworkLinkEndpoint.
 func (e *Endpoint) LinkAddress() tcpip.LinkAddress { return *e.mac.Load() }
@@ -177,17 +197,24 @@ func (e *Endpoint) SetLinkAddress(mac tcpip.LinkAddress) { e.mac.Store(&mac) }
 func (*Endpoint) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareEther }
 
 // AddHeader implements stack.NetworkLinkEndpoint.
-func (*Endpoint) AddHeader(p *stack.PacketBuffer) {
-	header.Ethernet(p.LinkHeader().Push(header.EthernetMinimumSize)).Encode(&header.EthernetFields{
+func (e *Endpoint) AddHeader(p *stack.PacketBuffer) {
+	link := p.LinkHeader().Push(e.linkBytes())
+	fields := header.EthernetFields{
 		SrcAddr: p.EgressRoute.LocalLinkAddress,
 		DstAddr: p.EgressRoute.RemoteLinkAddress,
 		Type:    p.NetworkProtocolNumber,
-	})
+	}
+	if e.cfg.OuterVLAN != 0 {
+		fields.Type = tagType
+		binary.BigEndian.PutUint16(link[header.EthernetMinimumSize:], e.cfg.OuterVLAN)
+		binary.BigEndian.PutUint16(link[header.EthernetMinimumSize+2:], uint16(p.NetworkProtocolNumber))
+	}
+	header.Ethernet(link).Encode(&fields)
 }
 
 // ParseHeader implements stack.NetworkLinkEndpoint.
-func (*Endpoint) ParseHeader(p *stack.PacketBuffer) bool {
-	_, ok := p.LinkHeader().Consume(header.EthernetMinimumSize)
+func (e *Endpoint) ParseHeader(p *stack.PacketBuffer) bool {
+	_, ok := p.LinkHeader().Consume(e.linkBytes())
 	return ok
 }
 

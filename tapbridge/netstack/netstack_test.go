@@ -1,6 +1,7 @@
 package netstack
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"net"
@@ -261,6 +262,32 @@ func TestAStackOnAVLANHearsItsOwnOnly(t *testing.T) {
 	require.EqualValues(t, 3, e.Stats().RxIgnored)
 	e.deliver(&driver.RxPacket{Pieces: [][]byte{make([]byte, 5), make([]byte, 55)}, VLAN: true, VLANTCI: 7<<13 | 7})
 	require.EqualValues(t, 3, e.Stats().RxIgnored)
+}
+
+func TestAStackOnAVLANInsideAnother(t *testing.T) {
+	a, b := fakePair(1, 256)
+	outer := 0
+	b.received = func(p *driver.RxPacket) {
+		if head := bytes.Join(p.Pieces, nil); p.VLAN && p.VLANTCI == 42 && head[12] == 0x81 && head[13] == 0 && head[15] == 100 {
+			outer++
+		}
+	}
+	loop := live.New()
+	sa, sb := twoStacks(t, loop, a, b, EndpointConfig{Offloads: driver.AllOffloads, VLAN: 42, OuterVLAN: 100})
+	echoUDP(t, sa, sb)
+	see(t, loop)
+	require.Positive(t, outer)
+
+	e := NewEndpoint(a, EndpointConfig{MTU: 1500, VLAN: 7, OuterVLAN: 9}, func() {})
+	e.Attach(new(nobody))
+	tagged := make([]byte, 60)
+	copy(tagged[12:], []byte{0x81, 0, 0xE0, 8, 8, 0})
+	e.deliver(&driver.RxPacket{Pieces: [][]byte{make([]byte, 60)}, VLAN: true, VLANTCI: 7})
+	e.deliver(&driver.RxPacket{Pieces: [][]byte{tagged}, VLAN: true, VLANTCI: 7})
+	require.EqualValues(t, 2, e.Stats().RxIgnored, "without the network's tag, or with another")
+	tagged[15] = 9
+	e.deliver(&driver.RxPacket{Pieces: [][]byte{tagged[:13], tagged[13:]}, VLAN: true, VLANTCI: 7})
+	require.EqualValues(t, 2, e.Stats().RxIgnored)
 }
 
 // nobody takes packets and does nothing.

@@ -1,6 +1,7 @@
 package netstack
 
 import (
+	"encoding/binary"
 	"math/bits"
 
 	"gvisor.dev/gvisor/pkg/buffer"
@@ -36,24 +37,29 @@ func (e *Endpoint) deliver(r *driver.RxPacket) {
 	if d == nil {
 		return
 	}
-	size := driver.Bytes(r.Pieces)
-	if size < header.EthernetMinimumSize || e.foreign(r) {
+	size, link := driver.Bytes(r.Pieces), e.linkBytes()
+	if size < link {
 		e.rxIgnored.Add(1)
 		return
 	}
 	first := r.Pieces[0]
-	var joined [header.EthernetMinimumSize]byte
-	if len(first) < len(joined) {
+	var joined [header.EthernetMinimumSize + tagBytes]byte
+	if len(first) < link {
 		n := 0
 		for _, p := range r.Pieces {
 			n += copy(joined[n:], p)
 		}
 		first = joined[:]
 	}
+	if e.foreign(r, first) {
+		e.rxIgnored.Add(1)
+		return
+	}
 	eth := header.Ethernet(first[:header.EthernetMinimumSize])
+	network := tcpip.NetworkProtocolNumber(binary.BigEndian.Uint16(first[link-2:]))
 
 	// The link header is left out: nothing in the stack looks at it.
-	data := copyOut(r.Pieces, header.EthernetMinimumSize, size)
+	data := copyOut(r.Pieces, link, size)
 	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
 	p.Hash = r.Hash
 	switch dst := eth.DestinationAddress(); {
@@ -76,7 +82,7 @@ func (e *Endpoint) deliver(r *driver.RxPacket) {
 	if e.trusted.Load() != trust {
 		e.trusted.Store(trust)
 	}
-	(*d).DeliverNetworkPacket(eth.Type(), p)
+	(*d).DeliverNetworkPacket(network, p)
 	p.DecRef()
 }
 
@@ -119,14 +125,19 @@ func copyOut(pieces [][]byte, from, size int) buffer.Buffer {
 	return out
 }
 
-// foreign says that a packet is not of the VLAN that the stack is on.
-func (e *Endpoint) foreign(r *driver.RxPacket) bool {
-	const vlanID = 0xfff // IEEE 802.1Q-2022 9.6
+// foreign says that a packet is not of the VLAN that the stack is on, or not of
+// the network that carries it. frame begins with the packet's link header.
+func (e *Endpoint) foreign(r *driver.RxPacket, frame []byte) bool {
 	id := uint16(0)
 	if r.VLAN {
 		id = r.VLANTCI & vlanID
 	}
-	return id != e.cfg.VLAN
+	if id != e.cfg.VLAN {
+		return true
+	}
+	const typeAt, idAt = header.EthernetMinimumSize - 2, header.EthernetMinimumSize
+	return e.cfg.OuterVLAN != 0 && (binary.BigEndian.Uint16(frame[typeAt:]) != tagType ||
+		binary.BigEndian.Uint16(frame[idAt:])&vlanID != e.cfg.OuterVLAN)
 }
 
 // gsoOptions tells a stack that forwards the packet how to take it apart again.

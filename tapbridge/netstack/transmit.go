@@ -10,9 +10,9 @@ import (
 	"nicsim.dev/tapbridge/live"
 )
 
-// maxHeaderBytes is Ethernet, the longest IPv4 or an IPv6 header with 64 bytes
+// maxHeaderBytes is Ethernet with a tag, the longest IPv4 or an IPv6 header with 64 bytes
 // of extensions, and the longest TCP header.
-const maxHeaderBytes = 14 + 40 + 64 + 60
+const maxHeaderBytes = 14 + tagBytes + 40 + 64 + 60
 
 // queue is the way to one transmit ring.
 type queue struct {

@@ -16,6 +16,7 @@ import (
 // Registers (82599 datasheet 8.2.3) that this driver uses.
 const (
 	regCTRL     = 0x00000
+	regCTRLEXT  = 0x00018
 	regSTATUS   = 0x00008
 	regEIMC     = 0x00888
 	regRDRXCTL  = 0x02F00

@@ -46,6 +46,10 @@ func (p *PMD) start() error {
 
 	p.mtu()
 	p.filters()
+	if p.cfg.DoubleVLAN {
+		p.set(regCTRLEXT, 1<<26) // EXTENDED_VLAN
+		p.set(regDMATXCTL, 1<<3) // GDV
+	}
 	if p.cfg.FlowControl {
 		p.flowControl()
 	}
@@ -130,7 +134,7 @@ func (p *PMD) rss() {
 		}
 		p.write(regRETA+i, v)
 	}
-	const types = 0x00B3 // TCP and IP over IPv4 and IPv6, UDP over both
+	const types = 0x00F3 // TCP and IP over IPv4 and IPv6, UDP over both
 	p.write(regMRQC, types<<16|1)
 }
 

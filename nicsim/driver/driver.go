@@ -130,7 +130,7 @@ type Driver interface {
 // Stats are a driver's own counters.
 type Stats struct {
 	TxPackets, TxBytes, TxGSOPackets, TxUnsupported, TxRingFull uint64
-	RxPackets, RxBytes, RxMerged, RxChecksumBad                 uint64
+	RxPackets, RxBytes, RxMerged, RxChecksumBad, RxErrors       uint64
 }
 
 // ErrUnsupported is wrapped by what a model cannot do.

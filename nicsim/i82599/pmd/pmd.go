@@ -58,7 +58,6 @@ const (
 	txTXDCTL = 0x28
 
 	bitCTRLReset   = 1 << 26
-	bitCTRLLink    = 1 << 3 // LRST
 	bitMasterOff   = 1 << 2 // CTRL.PCIE_Master_Disable
 	bitMasterState = 1 << 19
 	bitLinkUp      = 1 << 30
@@ -178,14 +177,22 @@ func (p *PMD) LinkUp() bool { return p.read(regLINKS)&bitLinkUp != 0 }
 // Stats returns the driver's counters.
 func (p *PMD) Stats() driver.Stats { return p.stats }
 
-// Close disables the queues, resets the adapter and unmaps the memory.
+// Close disables the queues, ends the adapter's bus mastering (5.2.5.3.2), resets
+// it and unmaps the memory.
 func (p *PMD) Close() error {
 	p.write(regRXCTRL, 0)
 	for i := range p.rx {
 		p.write(rxReg(i, rxRXDCTL), 0)
 		p.write(txReg(i, txTXDCTL), 0)
 	}
+	p.set(regCTRL, bitMasterOff)
+	for range resetPolls {
+		if p.read(regSTATUS)&bitMasterState == 0 {
+			break
+		}
+	}
 	p.write(regCTRL, bitCTRLReset)
+	p.command(0, pci.CommandMaster)
 	return p.mem.Unmap(IOVA, len(p.arena))
 }
 

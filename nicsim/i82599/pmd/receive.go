@@ -46,8 +46,14 @@ func (p *PMD) Receive(q int, out []driver.RxPacket) int {
 	p.giveBack(q)
 	r.pieces = r.pieces[:0]
 	n := 0
-	for n < len(out) && r.lent < r.count/2 && p.harvest(r, &out[n]) {
-		n++
+	for n < len(out) && r.lent < r.count/2 {
+		found, good := p.harvest(r, &out[n])
+		if !found {
+			break
+		}
+		if good {
+			n++
+		}
 	}
 	return n
 }
@@ -77,13 +83,14 @@ func (p *PMD) giveBack(q int) {
 	p.write(rxReg(q, rxRDT), uint32(tail))
 }
 
-// harvest takes the next packet off the ring, if all of it is there.
-func (p *PMD) harvest(r *rxQueue, out *driver.RxPacket) bool {
+// harvest takes the next packet off the ring, if all of it is there. A damaged
+// one is nobody's.
+func (p *PMD) harvest(r *rxQueue, out *driver.RxPacket) (found, good bool) {
 	i, need := r.next, 1
 	for {
 		d := r.desc(i)
 		if !ixgbe.AdvRxDone(d) {
-			return false
+			return false, false
 		}
 		if ixgbe.ParseAdvRxWB(d).Status&ixgbe.RxEOP != 0 {
 			break
@@ -92,7 +99,7 @@ func (p *PMD) harvest(r *rxQueue, out *driver.RxPacket) bool {
 			i = 0
 		}
 		if need++; need > r.count {
-			return false
+			return false, false
 		}
 	}
 	from := len(r.pieces)
@@ -100,8 +107,8 @@ func (p *PMD) harvest(r *rxQueue, out *driver.RxPacket) bool {
 	var wb ixgbe.AdvRxWB
 	for k := range need {
 		wb = ixgbe.ParseAdvRxWB(r.desc(r.next))
-		if k == 0 && wb.Info.HDRLEN() > 0 && wb.Info&ixgbe.RxSPH != 0 && r.split && wb.Status&ixgbe.RxHBO == 0 {
-			out.HeaderBytes = wb.Info.HDRLEN()
+		if n := wb.Info.HDRLEN(); k == 0 && r.split && wb.Info&ixgbe.RxSPH != 0 && n <= headerBuffer {
+			out.HeaderBytes = n
 			at := r.next * headerBuffer
 			r.pieces = append(r.pieces, r.headers[at:at+out.HeaderBytes])
 		}
@@ -115,10 +122,15 @@ func (p *PMD) harvest(r *rxQueue, out *driver.RxPacket) bool {
 			r.next = 0
 		}
 	}
+	if wb.Status&ixgbe.RxRXE != 0 {
+		r.pieces = r.pieces[:from]
+		p.stats.RxErrors++
+		return true, false
+	}
 	out.Merged = max(out.Merged, 1)
 	out.Pieces = r.pieces[from:len(r.pieces):len(r.pieces)]
 	p.describe(out, wb)
-	return true
+	return true, true
 }
 
 // describe reads what the last descriptor says of the packet.
@@ -127,14 +139,15 @@ func (p *PMD) describe(out *driver.RxPacket, wb ixgbe.AdvRxWB) {
 	if out.HashType != 0 {
 		out.Hash = wb.Param
 	}
-	if p.cfg.Offloads&driver.RxChecksum != 0 {
-		switch {
-		case wb.Status&(ixgbe.RxIPE|ixgbe.RxL4E) != 0:
-			out.Checksum = driver.ChecksumBad
-			p.stats.RxChecksumBad++
-		case wb.Status&ixgbe.RxL4I != 0:
-			out.Checksum = driver.ChecksumUnnecessary
-		}
+	switch {
+	case out.Merged > 1: // each part was verified, and the field is that of the first
+		out.Checksum = driver.ChecksumUnnecessary
+	case p.cfg.Offloads&driver.RxChecksum == 0:
+	case wb.Status&(ixgbe.RxIPE|ixgbe.RxL4E) != 0:
+		out.Checksum = driver.ChecksumBad
+		p.stats.RxChecksumBad++
+	case wb.Status&ixgbe.RxL4I != 0:
+		out.Checksum = driver.ChecksumUnnecessary
 	}
 	if wb.Status&ixgbe.RxVP != 0 {
 		out.VLAN, out.VLANTCI = true, wb.VLAN

@@ -26,12 +26,7 @@ const (
 
 // start brings the adapter up in the order of 4.6.3.
 func (p *PMD) start() error {
-	var cmd [2]byte
-	p.fn.ConfigRead(cmd[:], 4)
-	v := binary.LittleEndian.Uint16(cmd[:]) | pci.CommandMemory | pci.CommandMaster
-	binary.LittleEndian.PutUint16(cmd[:], v)
-	p.fn.ConfigWrite(cmd[:], 4)
-
+	p.command(pci.CommandMemory|pci.CommandMaster, 0)
 	p.write(regEIMC, 0x7FFFFFFF)
 	p.write(regCTRL, bitCTRLReset)
 	for i := 0; p.read(regCTRL)&bitCTRLReset != 0; i++ {
@@ -57,7 +52,7 @@ func (p *PMD) start() error {
 	for i := range p.cfg.Queues {
 		p.addQueues(i)
 	}
-	p.write(regDMATXCTL, p.read(regDMATXCTL)|1)
+	p.set(regDMATXCTL, 1)
 	for i := range p.tx {
 		if err := p.enableTx(i); err != nil {
 			return err
@@ -70,6 +65,14 @@ func (p *PMD) start() error {
 	}
 	p.write(regRXCTRL, 1)
 	return nil
+}
+
+// command sets and clears bits of the command register.
+func (p *PMD) command(set, clear uint16) {
+	var b [2]byte
+	p.fn.ConfigRead(b[:], 4)
+	binary.LittleEndian.PutUint16(b[:], binary.LittleEndian.Uint16(b[:])&^clear|set)
+	p.fn.ConfigWrite(b[:], 4)
 }
 
 // mtu sets the longest frame: MTU, Ethernet header and FCS; a tag is allowed on

@@ -97,6 +97,7 @@ func (p *PMD) post(t *txQueue, pkt *driver.TxPacket) bool {
 	if t.room() < chunks+1 {
 		return false
 	}
+	was := t.at
 	at, cost, ok := t.take(n)
 	if !ok {
 		return false
@@ -119,7 +120,7 @@ func (p *PMD) post(t *txQueue, pkt *driver.TxPacket) bool {
 	descs := (t.next - first + len(t.posted)) % len(t.posted)
 	if descs == 0 {
 		t.free += cost
-		t.at = at
+		t.at = was
 		return true
 	}
 	t.posted[first] = posted{descs, cost}
@@ -158,10 +159,15 @@ func (p *PMD) offload(t *txQueue, pkt *driver.TxPacket, frame []byte) (flags ixg
 	}
 	if pkt.NeedsChecksum || pkt.GSO != driver.NoGSO {
 		f, known := p.l4(&ctx, pkt, frame, &h)
-		if !known {
-			return 0, len(frame), p.inSoftware(pkt, frame)
+		switch {
+		case known:
+			flags |= f
+		case !p.inSoftware(pkt, frame):
+			return 0, 0, false
 		}
-		flags |= f
+	}
+	if flags == 0 {
+		return 0, payload, true
 	}
 	if pkt.GSO != driver.NoGSO {
 		if payload = len(frame) - pkt.HeaderBytes; !p.gso(&ctx, pkt, frame, &h) {
@@ -178,11 +184,13 @@ func (p *PMD) offload(t *txQueue, pkt *driver.TxPacket, frame []byte) (flags ixg
 	return flags | ixgbe.TxCC, payload, true
 }
 
+const maxIPBytes = 511 // IPLEN has 9 bits (7.2.3.2.3)
+
 // l4 describes the headers to the hardware; it does not know protocols other
 // than TCP, UDP and SCTP over IP.
 func (p *PMD) l4(ctx *ixgbe.AdvContext, pkt *driver.TxPacket, frame []byte, h *parse.Headers) (ixgbe.TxFlags, bool) {
-	flags := ixgbe.TxTXSM
-	if h.L3 == 0 || h.L4 == 0 || (pkt.NeedsChecksum && pkt.ChecksumStart != int(h.L4)) {
+	flags, field := ixgbe.TxTXSM, 0
+	if h.L3 == 0 || h.L4 == 0 || h.L4-h.L3 > maxIPBytes || (pkt.NeedsChecksum && pkt.ChecksumStart != int(h.L4)) {
 		return 0, false
 	}
 	ctx.IPLEN = h.L4 - h.L3
@@ -193,26 +201,23 @@ func (p *PMD) l4(ctx *ixgbe.AdvContext, pkt *driver.TxPacket, frame []byte, h *p
 	switch {
 	case h.Kind&parse.TCP != 0:
 		ctx.Flags |= ixgbe.ContextTCP
-		ctx.L4LEN = uint8(h.Payload - h.L4)
+		ctx.L4LEN, field = uint8(h.Payload-h.L4), 16
 	case h.Kind&parse.UDP != 0:
 		ctx.Flags |= ixgbe.ContextUDP
-		ctx.L4LEN = 8
+		ctx.L4LEN, field = 8, 6
 	case h.Kind&parse.SCTP != 0:
 		ctx.Flags |= ixgbe.ContextSCTP
-		ctx.L4LEN = 12
+		ctx.L4LEN, field = 12, 8
 	default:
 		return 0, false
 	}
-	return flags, true
+	return flags, !pkt.NeedsChecksum || pkt.ChecksumOffset == field
 }
 
 // inSoftware computes a checksum that the hardware has no words for.
 func (p *PMD) inSoftware(pkt *driver.TxPacket, frame []byte) bool {
 	at := pkt.ChecksumStart + pkt.ChecksumOffset
-	if pkt.GSO != driver.NoGSO || pkt.VLAN || !checksum.Fill(frame, pkt.ChecksumStart, at, len(frame)) {
-		return false
-	}
-	return true
+	return pkt.GSO == driver.NoGSO && checksum.Fill(frame, pkt.ChecksumStart, at, len(frame))
 }
 
 // gso describes the segmentation. The hardware adds each segment's length to

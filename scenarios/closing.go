@@ -109,7 +109,7 @@ func (p *pairOfStacks) transfer(ctx context.Context, n int64, streams int, seed 
 // frames, and shows what the hardware did.
 func closingScene(ctx context.Context, n int64, o Options) report.Result {
 	result := report.Result{
-		Name: closingName, Replay: "nicsim run", // it is on the live clock: only its seed is repeated
+		Name: closingName, Replay: fmt.Sprintf("nicsim run -seed %d", o.Seed), // it is on the live clock: only its seed is repeated
 		Why: fmt.Sprintf("%d MiB over HTTP between two TCP stacks, through two adapters and a wire that loses 0.1%% of frames.", n>>20),
 	}
 	started := time.Now()

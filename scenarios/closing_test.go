@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,6 +12,7 @@ import (
 func TestClosingSceneShowsTheHardwareAtWork(t *testing.T) {
 	r := closingScene(t.Context(), 8<<20, Options{Seed: DefaultSeed})
 	require.Equal(t, report.Pass, r.Status, r.Log)
+	require.Contains(t, r.Replay, fmt.Sprintf("-seed %d", DefaultSeed))
 	require.Contains(t, r.Output, "SHA-256 equal")
 	require.Contains(t, r.Output, "cannot be replayed")
 	require.Regexp(t, `TSO bursts +[1-9]`, r.Output)

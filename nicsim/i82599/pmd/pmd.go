@@ -80,7 +80,7 @@ const (
 	// maxPacketBytes is the longest packet taken, a TCP super-segment of 64 KiB
 	// with its headers.
 	maxPacketBytes = 64<<10 + 256
-	maxMTU         = 9710 + 5800 // 15.5 KiB less headers and FCS
+	maxMTU         = 31<<9 - 18 // 15.5 KiB less Ethernet header and FCS
 )
 
 // BadConfig says which field of a driver.Config makes no sense.

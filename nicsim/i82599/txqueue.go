@@ -444,7 +444,9 @@ func (q *txQueue) askLegacy() (a txAsk) {
 func (q *txQueue) complete(last uint32, flags ixgbe.TxFlags) {
 	i := last
 	switch {
-	case q.threshold > 0 && max(q.firstAt, last) < q.count:
+	case max(q.firstAt, last) >= q.count:
+		return // the ring has shrunk since
+	case q.threshold > 0:
 		i = q.firstAt
 	case flags&ixgbe.TxRS == 0:
 		return

@@ -208,6 +208,29 @@ func TestRingsThatShrink(t *testing.T) {
 	require.Len(t, h.wire.sent, handRing+3)
 }
 
+// TestRingsThatShrinkUnderASegmentation: its last descriptor is no place any more.
+func TestRingsThatShrinkUnderASegmentation(t *testing.T) {
+	h := newHands(t)
+	h.openTx(0)
+	frame, ctx, data := super(craft.Packet{Proto: craft.TCP, Payload: craft.Payload(6000)}, 1000)
+	data.Addr = h.buffer(0, frame)
+	h.write(0x6028, 0)
+	h.write(0x6010, handRing-2)
+	h.tails[0] = handRing - 2
+	h.ring(0)
+	h.write(0x6028, 1<<25)
+	h.put(0, ctx)
+	h.put(0, data)
+	h.wire.room = 2
+	h.ring(0)
+	h.settle()
+	require.Len(t, h.wire.sent, 2)
+	h.write(0x6008, 8*ixgbe.Size)
+	h.wire.room = 100
+	h.pass(sim.Millisecond)
+	require.Len(t, h.wire.sent, 6)
+}
+
 // TestMemoryTakenAwayDuringSegmentation: the buffers are not touched again.
 func TestMemoryTakenAwayDuringSegmentation(t *testing.T) {
 	for _, begun := range []string{"segmentation", "assembly"} {

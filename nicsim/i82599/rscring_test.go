@@ -465,3 +465,23 @@ func TestWhatAProbeSeesOfACoalescedPacket(t *testing.T) {
 		require.Equal(t, i >= 4, e.TSO)
 	}
 }
+
+// TestCoalescingAllocatesNothing once its lists have their size.
+func TestCoalescingAllocatesNothing(t *testing.T) {
+	h := newHands(t)
+	r := h.openRSC(ringSetup{count: 64, packetKB: 16, maxDesc: 0})
+	frames := append(segments(0, 10, 1000), segments(1, 10, 1000)...)
+	arriving := make([]*nicsim.Frame, len(frames))
+	loop := func() {
+		r.give(2)
+		for i, b := range frames {
+			arriving[i] = h.pool.Get(len(b))
+			copy(arriving[i].Data, b)
+		}
+		h.d.Port().Deliver(arriving)
+		h.pass(4 * sim.Microsecond)
+	}
+	require.Zero(t, testing.AllocsPerRun(40, loop))
+	require.EqualValues(t, 2*41, h.d.rx.queues[0].merged)
+	require.EqualValues(t, 20*41, h.d.rx.queues[0].mergedWire)
+}

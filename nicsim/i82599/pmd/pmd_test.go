@@ -356,8 +356,8 @@ func TestConfigurationsThatMakeNoSense(t *testing.T) {
 		{driver.Config{RingSize: 63}, "82599 driver: ring size is 63, want 64 to 4096, a multiple of 8"},
 		{driver.Config{RingSize: 68}, "82599 driver: ring size is 68, want 64 to 4096, a multiple of 8"},
 		{driver.Config{RingSize: 8192}, "82599 driver: ring size is 8192, want 64 to 4096, a multiple of 8"},
-		{driver.Config{MTU: 67}, "82599 driver: MTU is 67, want 68 to 15510"},
-		{driver.Config{MTU: 15511}, "82599 driver: MTU is 15511, want 68 to 15510"},
+		{driver.Config{MTU: 67}, "82599 driver: MTU is 67, want 68 to 15854"},
+		{driver.Config{MTU: 15855}, "82599 driver: MTU is 15855, want 68 to 15854"},
 		{driver.Config{Buffer: 1000}, "82599 driver: buffer is 1000, want 1024 to 16384, a multiple of 1024"},
 		{driver.Config{Buffer: 17408}, "82599 driver: buffer is 17408, want 1024 to 16384, a multiple of 1024"},
 		{driver.Config{RSSKey: make([]byte, 39)}, "82599 driver: RSS key length is 39, want 40"},
@@ -372,9 +372,9 @@ func TestConfigurationsThatMakeNoSense(t *testing.T) {
 
 // TestTheLargestConfiguration works: every queue, the longest frame.
 func TestTheLargestConfiguration(t *testing.T) {
-	p := open(t, driver.Config{Queues: 16, RingSize: 4096, MTU: 15510, Buffer: 16384, Offloads: driver.AllOffloads | driver.HeaderSplit})
+	p := open(t, driver.Config{Queues: 16, RingSize: 4096, MTU: 15854, Buffer: 16384, Offloads: driver.AllOffloads | driver.HeaderSplit})
 	require.Equal(t, 16, p.drv.Queues())
-	frame := craft.Packet{Payload: craft.Payload(15510 - 28)}.Frame()
+	frame := craft.Packet{Payload: craft.Payload(15854 - 28)}.Frame()
 	require.Equal(t, [][]byte{frame}, p.send(driver.TxPacket{Pieces: [][]byte{frame}}))
 	p.deliver(frame)
 	for q := range 16 {

@@ -2,6 +2,7 @@ package i82599
 
 import (
 	"nicsim.dev/nicsim"
+	"nicsim.dev/nicsim/sim"
 	"nicsim.dev/offloads/parse"
 )
 
@@ -77,14 +78,19 @@ func (m *mac) remove(class, n, bytes int) {
 
 // Deliver puts frames that arrived into the receive packet buffers.
 func (m *mac) Deliver(frames []*nicsim.Frame) {
-	now, open := m.d.clock.Now(), m.d.rx.enabled && m.d.linkUp()
-	missed, filled := false, uint8(0)
-	for _, f := range frames {
-		f.At = now
-		if !open {
+	if !m.d.rx.enabled || !m.d.linkUp() {
+		for _, f := range frames {
 			m.d.drop(f, nicsim.DropRxDisabled)
-			continue
 		}
+		return
+	}
+	n := 0
+	if !m.d.rx.filters.mode.dcb {
+		n = m.buffers[0].pushPlain(frames, m.d.clock.Now())
+		}
+	missed, filled := false, uint8(min(n, 1))
+	for _, f := range frames[n:] {
+		f.At = m.d.clock.Now()
 		if len(f.Data) >= minFrameBytes && be16(f.Data[12:]) == macControl && f.Flags == 0 && m.control(f) {
 			continue
 		}
@@ -105,6 +111,30 @@ func (m *mac) Deliver(frames []*nicsim.Frame) {
 		m.d.interrupts.other(causeRxMiss)
 	}
 	m.levelsChanged(filled)
+}
+
+// pushPlain adds frames as long as there is room and they are no MAC control
+// frames, and returns how many.
+func (p *packetBuffer) pushPlain(frames []*nicsim.Frame, now sim.Time) int {
+	for len(p.ring)-p.held < len(frames) && len(p.ring) < bufferFrames {
+		p.grow()
+	}
+	ring, at, bytes, n := p.ring, p.head+p.held, p.bytes, 0
+	frames = frames[:min(len(frames), len(ring)-p.held)]
+	for _, f := range frames {
+		b := f.Data
+		if len(b) < minFrameBytes || be16(b[12:]) == macControl || bytes+len(b) > p.room {
+			break
+		}
+		f.At = now
+		ring[at&(len(ring)-1)] = f
+		bytes += len(b)
+		at++
+		n++
+	}
+	p.bytes = bytes
+	p.held += n
+	return n
 }
 
 // classOf maps a frame to its traffic class by the priority in its tag, the

@@ -111,15 +111,16 @@ func (s *statistics) countBad(f *nicsim.Frame, why nicsim.Drop) {
 
 // countTx counts the frames of a batch as sent.
 func (d *Device) countTx(b *txBatch) {
-	s := &d.stats
+	s, octets := &d.stats, 0
 	for _, f := range b.frames[:b.n] {
 		n := f.WireBytes()
-		s.txOctets.n += uint64(n)
+		octets += n
 		s.txSizes[sizeClass(n)].n++
 		if f.Data[0]&1 != 0 {
 			group(f.Data, &s.txMulticast, &s.txBroadcast)
 		}
 	}
+	s.txOctets.n += uint64(octets)
 	s.txFrames.n += uint64(b.n)
 	s.txTotalFrames.n += uint64(b.n)
 }

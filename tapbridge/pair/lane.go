@@ -270,10 +270,9 @@ func (l *lane) step(budget int) int {
 	if n == 0 {
 		return 0
 	}
-	batch := l.ready[:n]
-	bytes := 0
-	for _, f := range batch {
-		bytes += len(f.Data)
+	batch, bytes := l.ready[:n], l.readyBytes
+	for _, f := range l.ready[n:] {
+		bytes -= len(f.Data)
 	}
 	l.readyBytes -= bytes
 	l.stats.DeliveredFrames += uint64(n)

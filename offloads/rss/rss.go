@@ -113,10 +113,11 @@ func (k *Key) Hash(b []byte, h *parse.Headers, enabled Types) (hash uint32, t Ty
 // Flow hashes IPv4 addresses and ports as they stand in a frame, one after the
 // other.
 func (k *Key) Flow(b *[12]byte) uint32 {
-	t := &k.table
-	return t[0][0][b[0]] ^ t[0][1][b[1]] ^ t[0][2][b[2]] ^ t[0][3][b[3]] ^
-		t[1][0][b[4]] ^ t[1][1][b[5]] ^ t[1][2][b[6]] ^ t[1][3][b[7]] ^
-		t[2][0][b[8]] ^ t[2][1][b[9]] ^ t[2][2][b[10]] ^ t[2][3][b[11]]
+	t := &k.table // three sums, so that none waits for the others
+	src := t[0][0][b[0]] ^ t[0][1][b[1]] ^ t[0][2][b[2]] ^ t[0][3][b[3]]
+	dst := t[1][0][b[4]] ^ t[1][1][b[5]] ^ t[1][2][b[6]] ^ t[1][3][b[7]]
+	ports := t[2][0][b[8]] ^ t[2][1][b[9]] ^ t[2][2][b[10]] ^ t[2][3][b[11]]
+	return src ^ dst ^ ports
 }
 
 // Addresses hashes IPv4 addresses as they stand in a frame.

@@ -37,14 +37,13 @@ type Frame struct {
 	ID    uint64   // the same for a super-frame and for its segments; 0 if unknown
 	Flags FrameFlags
 
-	large bool // which of the two sizes store has
-	store []byte
+	store []byte // smallStore or largeStore bytes
 }
 
 // Size gives a frame that was just taken from a pool n bytes of unspecified
 // content, and nothing else.
 func (f *Frame) Size(n int) {
-	f.Data = f.store[Headroom : Headroom+n]
+	f.Data = f.Data[:n]
 	f.ID, f.Flags = 0, 0
 }
 
@@ -93,7 +92,8 @@ func (f *Frame) WireBytes() int { return len(f.Data) + 4 }
 // poolDepth bounds the frames that a pool keeps of each size.
 const poolDepth = 8192
 
-// Pool recycles frames. It belongs to one goroutine.
+// Pool recycles frames. It belongs to one goroutine. The Data of the frames in it
+// begin behind the headroom.
 type Pool struct {
 	small, large []*Frame
 	colour       int
@@ -145,29 +145,31 @@ func (p *Pool) grow(size int) *Frame {
 	p.made++
 	p.colour = (p.colour + 1) % 16
 	pad := p.colour * 64
-	return &Frame{store: make([]byte, size+pad)[pad:], large: size == largeStore}
+	store := make([]byte, size+pad)[pad:]
+	return &Frame{store: store, Data: store[Headroom:]}
 }
 
 // Put takes a frame back.
 func (p *Pool) Put(f *Frame) {
 	list := &p.small
-	if f.large {
+	if cap(f.store) == largeStore {
 		list = &p.large
 	}
 	if len(*list) == poolDepth {
 		p.made--
 		return
 	}
+	f.Data = f.store[Headroom:]
 	*list = append(*list, f)
 }
 
 // PutAll takes frames back.
 func (p *Pool) PutAll(frames []*Frame) {
-	large := false
+	moved := false // or large
 	for _, f := range frames {
-		large = large || f.large
+		moved = moved || cap(f.Data) != smallStore-Headroom
 	}
-	if !large && len(p.small)+len(frames) <= poolDepth {
+	if !moved && len(p.small)+len(frames) <= poolDepth {
 		p.small = append(p.small, frames...)
 		return
 	}

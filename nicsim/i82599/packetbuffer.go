@@ -87,7 +87,7 @@ func (m *mac) Deliver(frames []*nicsim.Frame) {
 	n := 0
 	if !m.d.rx.filters.mode.dcb {
 		n = m.buffers[0].pushPlain(frames, m.d.clock.Now())
-		}
+	}
 	missed, filled := false, uint8(min(n, 1))
 	for _, f := range frames[n:] {
 		f.At = m.d.clock.Now()
@@ -119,19 +119,19 @@ func (p *packetBuffer) pushPlain(frames []*nicsim.Frame, now sim.Time) int {
 	for len(p.ring)-p.held < len(frames) && len(p.ring) < bufferFrames {
 		p.grow()
 	}
-	ring, at, bytes, n := p.ring, p.head+p.held, p.bytes, 0
-	frames = frames[:min(len(frames), len(ring)-p.held)]
-	for _, f := range frames {
+	bytes, n := p.bytes, 0
+	for _, f := range frames[:min(len(frames), len(p.ring)-p.held)] {
 		b := f.Data
 		if len(b) < minFrameBytes || be16(b[12:]) == macControl || bytes+len(b) > p.room {
 			break
 		}
 		f.At = now
-		ring[at&(len(ring)-1)] = f
 		bytes += len(b)
-		at++
 		n++
 	}
+	at := (p.head + p.held) & (len(p.ring) - 1)
+	copied := copy(p.ring[at:], frames[:n])
+	copy(p.ring, frames[copied:n])
 	p.bytes = bytes
 	p.held += n
 	return n

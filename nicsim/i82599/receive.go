@@ -21,6 +21,7 @@ type receiver struct {
 	rsc     rsc
 	batches [numClasses]rxBatch
 	waiting uint8 // batches that are not done
+	short   shortBatch
 	arbiter arbiter
 	raise   [numQueues / 64]uint64 // queues that wrote back in this turn
 	urgent  [numQueues / 64]uint64 // queues with a frame that may not wait (7.3.2.1.1)

@@ -23,7 +23,8 @@ func (d *Device) shortWay() bool {
 
 const etherIPv4 = 0x0800
 
-// shortBatch is what receiveShort finds out about frames.
+// shortBatch is what receiveShort finds out about frames: what descriptors say
+// of them, and their queues.
 type shortBatch struct {
 	words  [rxBatchFrames]rxWords
 	queues [rxBatchFrames]uint8
@@ -36,10 +37,9 @@ func (d *Device) receiveShort() (done, wire int) {
 	if !d.shortWay() {
 		return 0, 0
 	}
-	var b shortBatch
-	buffer := &d.mac.buffers[0]
-	frames := buffer.front(rxBatchFrames)
-	frames = frames[:d.plain(&b, frames)]
+	b := &d.rx.short
+	frames := d.mac.buffers[0].front(rxBatchFrames)
+	frames = frames[:d.plain(b, frames)]
 	for done < len(frames) {
 		queue, end := b.queues[done], done+1
 		for end < len(frames) && b.queues[end] == queue {

@@ -71,11 +71,17 @@ func (s *statistics) countAccepted(p *rxPacket) {
 // countPlain counts frames as countArrival and countAccepted do those that are
 // good, for one station, and accepted. It returns their bytes on the wire.
 func (s *statistics) countPlain(frames []*nicsim.Frame) (wire int) {
+	class, run := 0, 0
 	for _, f := range frames {
 		n := f.WireBytes()
 		wire += n
-		s.rxSizes[sizeClass(n)].n++
+		if c := sizeClass(n); c != class {
+			s.rxSizes[class].n += uint64(run)
+			class, run = c, 0
+		}
+		run++
 	}
+	s.rxSizes[class].n += uint64(run)
 	for _, t := range [...]*tally{&s.rxTotalFrames, &s.unfilteredFrames, &s.rxFrames} {
 		t.n += uint64(len(frames))
 	}
@@ -112,14 +118,20 @@ func (s *statistics) countBad(f *nicsim.Frame, why nicsim.Drop) {
 // countTx counts the frames of a batch as sent.
 func (d *Device) countTx(b *txBatch) {
 	s, octets := &d.stats, 0
+	class, run := 0, 0
 	for _, f := range b.frames[:b.n] {
 		n := f.WireBytes()
 		octets += n
-		s.txSizes[sizeClass(n)].n++
+		if c := sizeClass(n); c != class {
+			s.txSizes[class].n += uint64(run)
+			class, run = c, 0
+		}
+		run++
 		if f.Data[0]&1 != 0 {
 			group(f.Data, &s.txMulticast, &s.txBroadcast)
 		}
 	}
+	s.txSizes[class].n += uint64(run)
 	s.txOctets.n += uint64(octets)
 	s.txFrames.n += uint64(b.n)
 	s.txTotalFrames.n += uint64(b.n)

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"nicsim.dev/nicsim"
+	"nicsim.dev/nicsim/dma"
 	"nicsim.dev/offloads/checksum"
 	"nicsim.dev/offloads/vlan"
 )
@@ -21,6 +22,10 @@ type transmitter struct {
 	flags   [3]uint16              // TCP flag masks: first, middle, last segment
 	batch   txBatch
 	classes txClasses
+
+	// Where takePlain finds packets, between two looks at a batch.
+	at    [txBatchFrames]dma.Offset
+	sizes [txBatchFrames]int
 }
 
 // txBatch is frames on their way from a queue to the wire.

@@ -174,8 +174,7 @@ func (q *txQueue) takePlain(b *txBatch, limit int) int {
 	}
 	d := q.d
 	window := d.fn.Memory.Window(dma.Read)
-	var at [txBatchFrames]dma.Offset
-	var sizes [txBatchFrames]int
+	at, sizes := &d.tx.at, &d.tx.sizes
 	every := q.threshold > 0 // with WTHRESH descriptors are written back whether they ask for it or not
 	taken, octets, waiting := 0, 0, q.waiting
 	ring = ring[:min(len(ring), len(at))]

@@ -35,6 +35,7 @@ type Device struct {
 	tcpTimer   tcpTimer
 
 	eeprom eeprom
+	flash  flash
 	module module
 	i2c    i2cSlave
 	link   link
@@ -69,6 +70,7 @@ func newDevice(cfg nicsim.Config) (*Device, error) {
 	d := &Device{cfg: cfg, clock: cfg.Clock, pool: cfg.Pool}
 	d.tcpTimer.expired.Run = d.tcpTimerExpired
 	d.eeprom.fill(cfg.MAC)
+	d.flash.d = d
 	d.module.init(d)
 	var err error
 	if d.fn, err = newFunction(d); err != nil {

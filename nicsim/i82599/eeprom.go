@@ -125,7 +125,7 @@ func (e *eeprom) mac() (m [6]byte) {
 	return m
 }
 
-// Bits of EERD (8.2.3.2.2), EEC (8.2.3.2.1) and FLA (8.2.3.2.3).
+// Bits of EERD (8.2.3.2.2) and EEC (8.2.3.2.1).
 const (
 	eerdStart   = 1 << 0
 	eerdDone    = 1 << 1
@@ -137,10 +137,6 @@ const (
 	eecOut     = 1 << 3
 	eecRequest = 1 << 6
 	eecGrant   = 1 << 7
-
-	flaRequest = 1 << 4
-	flaGrant   = 1 << 5
-	flaCommand = 1<<31 | 1<<30 // erase, and its busy bit
 )
 
 // wroteEERD reads a word. Beyond the end all bits are one.
@@ -168,13 +164,4 @@ func (d *Device) wroteEEC(int, uint32, uint32) {
 		chip.spi.set(chip, false, false, false)
 	}
 	d.reg.Set(atEEC, v)
-}
-
-// wroteFLA grants the pins of a flash that is not there: erasing ends at once.
-func (d *Device) wroteFLA(int, uint32, uint32) {
-	v := d.reg.Get(atFLA) &^ (flaCommand | flaGrant)
-	if v&flaRequest != 0 {
-		v |= flaGrant
-	}
-	d.reg.Set(atFLA, v)
 }

@@ -50,6 +50,7 @@ const (
 	atEEC       = 0x10010
 	atEERD      = 0x10014
 	atFLA       = 0x1001C
+	atFLOP      = 0x1013C
 	atSWSM      = 0x10140
 	atCoreCTL   = 0x14F00
 	atSMADARCTL = 0x14F10

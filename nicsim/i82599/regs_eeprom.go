@@ -13,6 +13,6 @@ var eepromRegs = []reg.Row[Device]{
 	{Name: "EEMNGDATA", Title: "Manageability EEPROM Read/Write Data", Off: 0x10114, Mask: 0xFFFF, Spec: "8.2.3.2.5"},
 	{Name: "FLMNGCTL", Title: "Manageability Flash Control", Off: 0x10118, Mask: 0x07FFFFFF, Spec: "8.2.3.2.6"},
 	{Name: "FLMNGDATA", Title: "Manageability Flash Read Data", Off: 0x1011C, Spec: "8.2.3.2.7"},
-	{Name: "FLOP", Title: "Flash Opcode", Off: 0x1013C, Mask: 0xFFFF, Spec: "8.2.3.2.8"},
+	{Name: "FLOP", Title: "Flash Opcode", Off: 0x1013C, Mask: 0xFFFF, Reset: 0x6252, Spec: "8.2.3.2.8"},
 	{Name: "GRC", Title: "General Receive Control", Off: 0x10200, Mask: 0x2, Spec: "8.2.3.2.9"},
 }

@@ -1,6 +1,7 @@
 package i82599
 
-// Opcodes of serial EEPROMs, as 6.5 and every maker's sheet (AT25128) have them.
+// Opcodes of serial EEPROMs and flashes, as 6.5 and every maker's sheet (AT25128,
+// AT25F1024) have them.
 const (
 	spiWriteStatus  = 0x01
 	spiWrite        = 0x02
@@ -9,12 +10,24 @@ const (
 	spiReadStatus   = 0x05
 	spiWriteEnable  = 0x06
 
-	spiLatch     = 1 << 1 // of the status: writing is enabled
-	spiPageBytes = 32     // a write wraps inside its page
+	spiLatch   = 1 << 1 // of the status: writing is enabled
+	spiAddress = 24     // bits of opcode and address of an EEPROM, eight more of a flash
 )
 
-// spiSlave is the EEPROM's end of the pins of EEC, in SPI mode 0: it takes a bit
-// when the clock rises and shows one when it falls.
+// spiChip is what stands behind the pins of EEC or of FLA.
+type spiChip interface {
+	byteAt(addr uint32) byte
+	setByte(addr uint32, v byte)
+	// headBits is the length of an opcode and its address; pageBytes is inside
+	// what a write wraps.
+	headBits() int
+	pageBytes() uint32
+	// erase does what an opcode of the chip's own asks for.
+	erase(op byte, addr uint32)
+}
+
+// spiSlave is a chip's end of four pins, in SPI mode 0: it takes a bit when the
+// clock rises and shows one when it falls.
 type spiSlave struct {
 	selected, clock bool
 	out             bool
@@ -28,28 +41,35 @@ type spiSlave struct {
 }
 
 // set moves the pins.
-func (s *spiSlave) set(e *eeprom, selected, clock, in bool) {
+func (s *spiSlave) set(c spiChip, selected, clock, in bool) {
 	switch {
 	case !selected:
-		s.deselect()
+		s.deselect(c)
 	case !s.selected:
 		s.selected, s.bits, s.op, s.out = true, 0, 0, false
 	case clock && !s.clock:
-		s.rise(e, in)
+		s.rise(c, in)
 	case !clock && s.clock:
-		s.fall(e)
+		s.fall(c)
 	}
 	s.clock = clock
 }
 
-func (s *spiSlave) deselect() {
-	if s.selected && s.op == spiWrite && s.bits > 24 {
-		s.latch = false // a write cycle ends; here it takes no time
+// deselect ends a command. What it began is done at once: writing and erasing
+// take no time here.
+func (s *spiSlave) deselect(c spiChip) {
+	switch {
+	case !s.selected:
+	case s.op == spiWrite && s.bits > c.headBits():
+		s.latch = false
+	case s.latch && s.bits >= 8 && s.op > spiWriteEnable:
+		c.erase(s.op, s.addr)
+		s.latch = false
 	}
 	s.selected, s.out = false, false
 }
 
-func (s *spiSlave) rise(e *eeprom, in bool) {
+func (s *spiSlave) rise(c spiChip, in bool) {
 	s.shift <<= 1
 	if in {
 		s.shift |= 1
@@ -64,11 +84,12 @@ func (s *spiSlave) rise(e *eeprom, in bool) {
 		case spiWriteDisable:
 			s.latch = false
 		}
-	case s.bits == 24:
-		s.addr = s.shift & 0xFFFF
-	case s.bits > 24 && s.bits%8 == 0 && s.op == spiWrite && s.latch:
-		e.setByte(s.addr, byte(s.shift))
-		s.addr = s.addr&^(spiPageBytes-1) | (s.addr+1)&(spiPageBytes-1)
+	case s.bits == c.headBits():
+		s.addr = s.shift & (1<<(c.headBits()-8) - 1)
+	case s.bits > c.headBits() && s.bits%8 == 0 && s.op == spiWrite && s.latch:
+		c.setByte(s.addr, byte(s.shift))
+		page := c.pageBytes() - 1
+		s.addr = s.addr&^page | (s.addr+1)&page
 	}
 	if s.bits == 1<<20 {
 		s.bits -= 1 << 19 // a master that never deselects
@@ -76,8 +97,8 @@ func (s *spiSlave) rise(e *eeprom, in bool) {
 }
 
 // fall shows the next bit of a reply, the highest of a byte first.
-func (s *spiSlave) fall(e *eeprom) {
-	start := 24
+func (s *spiSlave) fall(c spiChip) {
+	start := c.headBits()
 	switch s.op {
 	case spiReadStatus:
 		start = 8
@@ -91,7 +112,7 @@ func (s *spiSlave) fall(e *eeprom) {
 	}
 	if at%8 == 0 {
 		if s.op == spiRead {
-			s.reply = e.byteAt(s.addr)
+			s.reply = c.byteAt(s.addr)
 			s.addr++
 		} else {
 			s.reply = 0
@@ -113,3 +134,7 @@ func (e *eeprom) setByte(addr uint32, v byte) {
 	w, shift := &e.words[addr/2%eepromWords], 8*(addr%2)
 	*w = *w&^(0xFF<<shift) | uint16(v)<<shift
 }
+
+func (e *eeprom) headBits() int      { return spiAddress }
+func (e *eeprom) pageBytes() uint32  { return 32 }
+func (e *eeprom) erase(byte, uint32) {} // it has no such opcode

@@ -89,13 +89,14 @@ func (d *Device) plain(s *shortBatch, frames []*nicsim.Frame) int {
 		default:
 			info = ixgbe.RSSNone
 		}
-		s.queues[i] = 0
+		queue := uint8(0)
 		if info != ixgbe.RSSNone {
-			s.queues[i] = f.redirection[hash&127]
+			queue = f.redirection[hash&127]
 		}
-		if !d.rx.queues[s.queues[i]&(numQueues-1)].simple {
+		if !d.rx.queues[queue&(numQueues-1)].simple {
 			return i
 		}
+		s.queues[i] = queue
 		s.words[i] = rxWords{uint64(ixgbe.RxInfo(kind)<<4|info) | uint64(hash)<<32, uint64(status)}
 	}
 	return len(frames)

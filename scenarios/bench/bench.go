@@ -34,14 +34,16 @@ type Result struct {
 // Options is how benchmarks run.
 type Options struct {
 	JSON     bool          // one object a line in place of a table
-	Rounds   int           // 0 means 7
-	Round    time.Duration // how long each of the two runs in a round; 0 means 100 ms
+	Rounds   int           // 0 means 25
+	Round    time.Duration // how long each of the two runs in a round; 0 means 20 ms
 	Progress io.Writer     // told what is being done; nil for nobody
 }
 
+// Many short rounds, so that on a machine with other work most of them see the
+// two sides under the same conditions.
 const (
-	defaultRounds = 7
-	defaultRound  = 100 * time.Millisecond
+	defaultRounds = 25
+	defaultRound  = 20 * time.Millisecond
 	maxRounds     = 1000
 )
 

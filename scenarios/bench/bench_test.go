@@ -23,7 +23,10 @@ func TestEveryBenchmarkDoesItsWork(t *testing.T) {
 			o.JSON = true
 			var out, progress bytes.Buffer
 			o.Progress = &progress
-			require.NoError(t, Run(&out, o, b.name))
+			if b.name == "suite" {
+				b.run = suite("01-rings") // the whole takes seconds, and has tests of its own
+			}
+			require.NoError(t, run(&out, o, []benchmark{b}))
 			require.Contains(t, progress.String(), b.name)
 
 			var object map[string]any
@@ -35,7 +38,7 @@ func TestEveryBenchmarkDoesItsWork(t *testing.T) {
 			for _, number := range []string{"value", "reference", "ratio"} {
 				require.Greater(t, object[number], 0.0, number)
 			}
-			require.Less(t, object["ratio"], 1000.0)
+			require.Less(t, object["ratio"], 10_000.0)
 		})
 	}
 }

@@ -34,8 +34,8 @@ const (
 // ring64 sends 64-byte UDP frames of 512 flows from the transmit ring of one
 // adapter over a cable to the receive ring of another, on one goroutine. The
 // sender's driver writes a descriptor a frame, each asking for status, and rings
-// the doorbell for 64; the receiver's looks whether they are done and posts the
-// buffers again. Between them the adapters do all that adapters do: fetch,
+// the doorbell for 64; the receiver's looks whether they are all done and posts
+// the buffers again. Between them the adapters do all that adapters do: fetch,
 // translate addresses, count by length and kind, deliver, filter by MAC address,
 // verify both checksums, hash, choose the queue, copy, write back.
 //

@@ -28,7 +28,7 @@ const (
 
 // DeviceConfig is what a TAP is to be.
 type DeviceConfig struct {
-	Name     string // may end in %d for a free number
+	Name     string
 	Queues   int
 	MTU      int
 	MAC      [6]byte
@@ -75,21 +75,21 @@ func unavailable(err error) error {
 	return err
 }
 
+// birthName lets the kernel find a free name for an interface until it has come
+// to its namespace: asking for a name that exists would attach to somebody's
+// interface and take packets away from it.
+const birthName = "nicsimborn%d"
+
 // open follows the one order that keeps virtio-net headers with water, which
 // opens queues without asking for them: a control queue of ours asks first and
 // is detached, and while it exists the kernel keeps the flags of the device.
 func (d *Device) open(fd int, cfg DeviceConfig) error {
-	ifr, err := unix.NewIfreq(cfg.Name)
+	ifr, err := unix.NewIfreq(birthName)
 	if err != nil {
 		return err
 	}
-	// Exclusive, because attaching to somebody's interface would take packets
-	// away from them.
-	ifr.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR | unix.IFF_MULTI_QUEUE | unix.IFF_TUN_EXCL)
+	ifr.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR | unix.IFF_MULTI_QUEUE)
 	err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr)
-	if errors.Is(err, unix.EBUSY) {
-		return errors.New("an interface of this name exists; choose another")
-	}
 	if err != nil {
 		return unavailable(os.NewSyscallError("TUNSETIFF", err))
 	}
@@ -195,6 +195,14 @@ func (d *Device) configure(cfg DeviceConfig) error {
 	if link, err = h.LinkByName(d.name); err != nil {
 		return err
 	}
+	err = h.LinkSetName(link, cfg.Name)
+	if errors.Is(err, unix.EEXIST) {
+		return errors.New("an interface of this name exists; choose another")
+	}
+	if err != nil {
+		return err
+	}
+	d.name = cfg.Name
 	for _, a := range cfg.Addrs {
 		addr, err := netlink.ParseAddr(a.String())
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 
 // End is one of the two TAPs of a Link.
 type End struct {
-	Name  string // of the interface; may end in %d for a free number
+	Name  string // of the interface
 	NetNS string // a name of ip-netns(8) or a path; empty means the caller's
 	Addrs []netip.Prefix
 }

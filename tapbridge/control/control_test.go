@@ -362,7 +362,7 @@ func TestDeadClients(t *testing.T) {
 	o.watched(t, false)
 	// Mostly at once; the server's own bound is the idle timeout.
 	require.Eventually(t, func() bool {
-		return runtime.NumGoroutine() <= before+1 // this one
+		return len(s.clients) == 0 && runtime.NumGoroutine() <= before+1 // this one
 	}, idleTimeout+5*time.Second, time.Millisecond)
 
 	hanging := make([]*Client, maxClients)

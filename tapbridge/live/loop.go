@@ -36,6 +36,7 @@ type Loop struct {
 
 	start    time.Time
 	tasks    *Mailbox[func()]
+	sleepers []Sleeper
 	sleeping atomic.Bool
 	stopping atomic.Bool
 	wake     chan struct{}
@@ -51,6 +52,19 @@ func New() *Loop {
 }
 
 func (l *Loop) now() sim.Time { return sim.Time(time.Since(l.start)) }
+
+// Sleeper is a part that looks for work by itself while the loop is awake, and has
+// to be told of it while the loop sleeps.
+type Sleeper interface {
+	// Sleep is called on the owner's goroutine ahead of the last turn before the
+	// loop sleeps. From then on whoever has work for the part must Wake the loop.
+	Sleep()
+	// Awake is called there when the loop turns again.
+	Awake()
+}
+
+// AddSleeper adds a part that is told when the loop sleeps. The owner calls it.
+func (l *Loop) AddSleeper(s Sleeper) { l.sleepers = append(l.sleepers, s) }
 
 // Wake makes a sleeping loop turn. Any goroutine may call it; it costs next to
 // nothing when the loop is awake.
@@ -107,10 +121,16 @@ func (l *Loop) Run(ctx context.Context) {
 		// Whoever hands over work from here on sees that the loop sleeps; what
 		// came before is found by one more turn.
 		l.sleeping.Store(true)
+		for _, s := range l.sleepers {
+			s.Sleep()
+		}
 		if l.turn() == 0 && !l.stopping.Load() {
 			l.sleep(timer)
 		}
 		l.sleeping.Store(false)
+		for _, s := range l.sleepers {
+			s.Awake()
+		}
 		idleSince = -1
 	}
 }

@@ -1,0 +1,93 @@
+//go:build linux
+
+// Package guest is what the transports to guests have in common: a socket that
+// carries file descriptors, the guest's memory, and the life of a client. The
+// protocols themselves are in packages of their own.
+package guest
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"unsafe"
+
+	"nicsim.dev/nicsim/sim"
+)
+
+// Host steps adapters that guests drive, and the servers through which they do.
+// It is a part of a simulation's loop and belongs to the loop's goroutine.
+type Host struct {
+	wake    func()
+	log     *slog.Logger
+	servers []*Server
+	devices []sim.Stepper
+}
+
+// NewHost returns a host. Other goroutines call wake when there is work for it.
+func NewHost(wake func(), log *slog.Logger) *Host { return &Host{wake: wake, log: log} }
+
+// Add adds an adapter. Its DMA may go to the memory of any client.
+func (h *Host) Add(device sim.Stepper) { h.devices = append(h.devices, device) }
+
+// Step handles what clients have sent and steps the adapters. Memory that a client
+// took away from under a mapping ends that client's session and nothing else.
+func (h *Host) Step(budget int) (work int) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			h.fault(r)
+			work++
+		}
+	}()
+	for _, s := range h.servers {
+		work += s.step(budget)
+	}
+	for _, d := range h.devices {
+		work += d.Step(budget)
+	}
+	return work
+}
+
+// fault ends the session whose memory was touched in vain, or goes on panicking.
+func (h *Host) fault(r any) {
+	if f, ok := r.(interface{ Addr() uintptr }); ok {
+		for _, s := range h.servers {
+			if s.conn != nil && s.conn.maps(f.Addr()) {
+				s.end(fmt.Errorf("memory at %#x, which it had shared, is gone", f.Addr()))
+				return
+			}
+		}
+	}
+	panic(r)
+}
+
+// Sleep makes clients tell of what they have to say.
+func (h *Host) Sleep() {
+	for _, s := range h.servers {
+		if s.conn != nil {
+			s.session.Sleep()
+			s.conn.watch()
+		}
+	}
+}
+
+// Awake ends that.
+func (h *Host) Awake() {
+	for _, s := range h.servers {
+		if s.conn != nil {
+			s.session.Awake()
+		}
+	}
+}
+
+// Close ends every server. It is called when the loop has ended.
+func (h *Host) Close() {
+	for _, s := range h.servers {
+		s.Close()
+	}
+}
+
+// within says whether addr is an address inside b.
+func within(b []byte, addr uintptr) bool {
+	return addr-uintptr(unsafe.Pointer(unsafe.SliceData(b))) < uintptr(len(b))
+}

@@ -1,0 +1,333 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"nicsim.dev/scenarios/lab/agent"
+)
+
+const (
+	// bootPatience is how long a kernel may take until its agent says hello, and
+	// the agent until it is ready.
+	bootPatience = 90 * time.Second
+	// beatPatience is how long a guest may say nothing before it has hung: its
+	// agent beats once a second, and shares two cores with everything else.
+	beatPatience = 30 * time.Second
+	// haltPatience is how long a guest may take to switch itself off.
+	haltPatience = 10 * time.Second
+)
+
+// PanicError says that a kernel has died.
+type PanicError struct {
+	Why     string
+	Console string // its last lines
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("the guest %s\n%s", e.Why, e.Console) }
+
+// HangError says that a guest gave no sign of life, or that a command took longer
+// than it may.
+type HangError struct {
+	Why     string
+	Console string
+}
+
+func (e *HangError) Error() string { return fmt.Sprintf("the guest %s\n%s", e.Why, e.Console) }
+
+// Guest is a kernel that runs, with an agent in it.
+type Guest struct {
+	Ready   agent.Ready
+	console *console
+	cmd     *exec.Cmd
+	channel net.Conn
+	out     *agent.Encoder
+
+	mu       sync.Mutex
+	commands map[uint16]*command
+	last     uint16
+	beat     time.Time
+	ready    chan error
+	dead     chan struct{} // closed when the process has ended
+	deadErr  error
+}
+
+// command is one under way in the guest.
+type command struct {
+	stdout, stderr io.Writer
+	exit           chan agent.Exit
+}
+
+// launch starts a guest's process, whose agent speaks on channel, and waits until
+// the guest is ready.
+func launch(ctx context.Context, cmd *exec.Cmd, channel net.Conn, log *console, setup agent.Setup) (*Guest, error) {
+	g := &Guest{
+		console: log, cmd: cmd, channel: channel, out: agent.NewEncoder(channel),
+		commands: map[uint16]*command{}, ready: make(chan error, 1), dead: make(chan struct{}),
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go g.wait()
+	go g.read(setup)
+	timeout := time.NewTimer(bootPatience)
+	defer timeout.Stop()
+	var err error
+	select {
+	case err = <-g.ready:
+	case <-g.dead:
+		err = g.death()
+	case <-timeout.C:
+		err = &HangError{fmt.Sprintf("was not ready after %v", bootPatience), log.Tail()}
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		g.Kill()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *Guest) wait() {
+	err := g.cmd.Wait()
+	g.mu.Lock()
+	g.deadErr = err
+	g.mu.Unlock()
+	close(g.dead)
+	g.channel.Close()
+}
+
+// death says why the guest has ended although nobody asked it to.
+func (g *Guest) death() error {
+	why := "switched itself off"
+	g.mu.Lock()
+	err := g.deadErr
+	g.mu.Unlock()
+	if g.console.Panicked() {
+		why = "panicked"
+	} else if err != nil {
+		why = "ended: " + err.Error()
+	}
+	return &PanicError{why, g.console.Tail()}
+}
+
+// read takes what the agent says. An agent that says hello again is that of a guest
+// that has rebooted.
+func (g *Guest) read(setup agent.Setup) {
+	in := agent.NewDecoder(g.channel)
+	for {
+		m, err := in.Next()
+		if err != nil {
+			return
+		}
+		g.mu.Lock()
+		g.beat = time.Now()
+		c := g.commands[m.Command]
+		if m.Kind == agent.KindExit {
+			delete(g.commands, m.Command)
+		}
+		g.mu.Unlock()
+		switch {
+		case m.Kind == agent.KindHello:
+			g.out.SendJSON(agent.KindSetup, 0, setup)
+		case m.Kind == agent.KindReady:
+			err := m.Decode(&g.Ready)
+			select {
+			case g.ready <- err:
+			default:
+			}
+		case c == nil:
+		case m.Kind == agent.KindStdout:
+			c.stdout.Write(m.Data)
+		case m.Kind == agent.KindStderr:
+			c.stderr.Write(m.Data)
+		case m.Kind == agent.KindExit:
+			var exit agent.Exit
+			if err := m.Decode(&exit); err != nil {
+				exit = agent.Exit{Code: 1, Error: err.Error()}
+			}
+			c.exit <- exit
+		}
+	}
+}
+
+// IO is where a command's streams lead. Any of them may be nil.
+type IO struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Resize         <-chan agent.Size
+}
+
+// Run runs a command in the guest and returns its exit code. The error is a
+// *PanicError or a *HangError if the guest did not survive it.
+func (g *Guest) Run(ctx context.Context, what agent.Command, streams IO) (int, error) {
+	c := &command{stdout: streams.Stdout, stderr: streams.Stderr, exit: make(chan agent.Exit, 1)}
+	for _, w := range []*io.Writer{&c.stdout, &c.stderr} {
+		if *w == nil {
+			*w = io.Discard
+		}
+	}
+	g.mu.Lock()
+	g.last++
+	id := g.last
+	g.commands[id] = c
+	g.beat = time.Now()
+	g.mu.Unlock()
+	if err := g.out.SendJSON(agent.KindRun, id, what); err != nil {
+		<-g.dead
+		return 0, g.death()
+	}
+	if streams.Stdin != nil {
+		go g.feed(id, streams.Stdin)
+	} else if err := g.out.Send(agent.KindStdin, id, nil); err != nil {
+		<-g.dead
+		return 0, g.death()
+	}
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case exit := <-c.exit:
+			if exit.Error != "" {
+				return exit.Code, fmt.Errorf("%s: %s", what.Args[0], exit.Error)
+			}
+			return exit.Code, nil
+		case <-g.dead:
+			return 0, g.death()
+		case size := <-streams.Resize:
+			g.out.SendJSON(agent.KindResize, id, size)
+		case <-ctx.Done():
+			g.out.Send(agent.KindKill, id, nil)
+			if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				return 0, err
+			}
+			return 0, &HangError{fmt.Sprintf("still ran %q when its time was up", strings.Join(what.Args, " ")), g.console.Tail()}
+		case <-ticker.C:
+			g.mu.Lock()
+			silent := time.Since(g.beat)
+			g.mu.Unlock()
+			if silent > beatPatience {
+				return 0, &HangError{fmt.Sprintf("gave no sign of life for %v", silent.Round(time.Second)), g.console.Tail()}
+			}
+		}
+	}
+}
+
+func (g *Guest) feed(id uint16, from io.Reader) {
+	buf := make([]byte, agent.MaxData/2)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 && g.out.Send(agent.KindStdin, id, buf[:n]) != nil {
+			return
+		}
+		if err != nil {
+			g.out.Send(agent.KindStdin, id, nil)
+			return
+		}
+	}
+}
+
+// Console returns what the kernel has printed.
+func (g *Guest) Console() string { return g.console.Text() }
+
+// PID returns the number of the guest's process.
+func (g *Guest) PID() int { return g.cmd.Process.Pid }
+
+// Close switches the guest off.
+func (g *Guest) Close() error {
+	g.out.Send(agent.KindHalt, 0, nil)
+	select {
+	case <-g.dead:
+		return nil
+	case <-time.After(haltPatience):
+		g.Kill()
+		return &HangError{fmt.Sprintf("did not switch itself off in %v", haltPatience), g.console.Tail()}
+	}
+}
+
+// Kill ends the guest at once.
+func (g *Guest) Kill() {
+	syscall.Kill(-g.cmd.Process.Pid, syscall.SIGKILL)
+	<-g.dead
+}
+
+// console keeps what a kernel prints.
+type console struct {
+	mu     sync.Mutex
+	text   []byte
+	copyTo io.Writer
+}
+
+const (
+	// maxConsoleBytes bounds what is kept.
+	maxConsoleBytes = 4 << 20
+	tailLines       = 25
+)
+
+// Write implements io.Writer.
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.copyTo != nil {
+		c.copyTo.Write(p)
+	}
+	if over := len(c.text) + len(p) - maxConsoleBytes; over > 0 {
+		c.text = c.text[:copy(c.text, c.text[min(over, len(c.text)):])]
+	}
+	c.text = append(c.text, p...)
+	return len(p), nil
+}
+
+// Text returns all that was kept.
+func (c *console) Text() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return string(c.text)
+}
+
+// Tail returns the last lines.
+func (c *console) Tail() string {
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(c.Text(), "\r", "")), "\n")
+	return strings.Join(lines[max(0, len(lines)-tailLines):], "\n")
+}
+
+// Panicked says whether the kernel has said that it did.
+func (c *console) Panicked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Contains(c.text, []byte("Kernel panic"))
+}
+
+// socketPair returns two ends of a channel: ours, and one for a child.
+func socketPair() (net.Conn, *os.File, error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "channel"), os.NewFile(uintptr(fds[1]), "channel")
+	conn, err := net.FileConn(ours)
+	ours.Close()
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return conn, theirs, nil
+}
+
+// environment is the host's without what would mislead a guest's process.
+func environment(set ...string) []string {
+	return slices.Concat(os.Environ(), set)
+}

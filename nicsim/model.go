@@ -20,6 +20,9 @@ type Config struct {
 	Seed  uint64
 	// Variant picks one of the model's PCI device numbers; 0 means its first.
 	Variant uint16
+	// Queues is how many pairs of queues a driver is to use, which an adapter shows
+	// by its number of interrupt vectors; 0 means all that the model has.
+	Queues int
 }
 
 // Device is an adapter. One goroutine owns it, and steps it.
@@ -34,6 +37,13 @@ type Device interface {
 	SetProbe(p Probe)
 	// Counters yields every counter. Queue is -1 for those of the whole adapter.
 	Counters(yield func(Counter))
+}
+
+// Hanger is a device whose transmit queues can be made to hang.
+type Hanger interface {
+	// HangTx stops queue q from taking descriptors until its driver resets the
+	// adapter.
+	HangTx(q int) error
 }
 
 // Counter is a statistic under the name that the kernel gives it (netdev

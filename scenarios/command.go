@@ -23,6 +23,9 @@ type command struct {
 	run   func(c *call) error
 	// waits is set for commands that wait for a live simulation from outside.
 	waits bool
+	// negates is set for commands that may have "!" ahead, which expects the
+	// opposite.
+	negates bool
 }
 
 // commands is the vocabulary; each file that implements a part adds to it.
@@ -36,10 +39,10 @@ func vocabulary(list ...*command) struct{} {
 		name, _, _ := strings.Cut(c.usage, " ")
 		commands[name] = c
 		testscriptCommands[name] = func(ts *testscript.TestScript, neg bool, args []string) {
-			if neg {
+			if neg && !c.negates {
 				ts.Fatalf("%s takes no \"!\"; usage: %s", name, c.usage)
 			}
-			err := perform(c, ts, args)
+			err := perform(c, ts, neg, args)
 			if skip, ok := errors.AsType[*skipError](err); ok {
 				ts.Value(worldKey{}).(*world).skip(skip)
 			}
@@ -66,14 +69,15 @@ type call struct {
 	usage string
 	args  []string
 	opts  map[string]string
+	neg   bool // "!" was ahead
 }
 
-func perform(c *command, ts *testscript.TestScript, args []string) error {
+func perform(c *command, ts *testscript.TestScript, neg bool, args []string) error {
 	call, err := c.parse(args)
 	if err != nil {
 		return err
 	}
-	call.ts = ts
+	call.ts, call.neg = ts, neg
 	call.world = ts.Value(worldKey{}).(*world)
 	if c.waits {
 		return c.run(call)

@@ -14,7 +14,7 @@ import (
 var _ = vocabulary(
 	&command{
 		usage: "need FEATURE ...",
-		what:  "Skips the scenario on a host without these: root, tap, netns, linux, or a program.",
+		what:  "Skips the scenario on a host without these: root, tap, netns, linux, uml, uml-smp or qemu of the lab, or a program.",
 		run:   runNeed,
 	},
 	&command{

@@ -47,6 +47,7 @@ type world struct {
 	byName  map[string]*Adapter
 	taps    []*capture.Tap // captures of all adapters and cables
 	taped   *capture.Tap   // that of them which the script asked for
+	guests  *guests        // nil until the script boots one
 	ends    []func()       // before the simulation stops, last first
 	closers []func()       // after it has stopped
 	skip    func(...any)   // ends the script without a verdict
@@ -63,6 +64,7 @@ type Adapter struct {
 	config driver.Config
 	stack  *netstack.Stack
 	kernel *kernel // the host's, if A's driver is its
+	served bool    // a guest's kernel has the driver
 	fn     *pci.Function
 	mac    [6]byte
 	irq    *interrupts

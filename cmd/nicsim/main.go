@@ -16,6 +16,7 @@ import (
 
 	"nicsim.dev/scenarios"
 	"nicsim.dev/scenarios/bench"
+	"nicsim.dev/scenarios/lab/agent"
 	"nicsim.dev/scenarios/need"
 	"nicsim.dev/scenarios/report"
 	"nicsim.dev/tapbridge/capture/extcap"
@@ -26,6 +27,9 @@ type cli struct {
 	Models  modelsCmd  `cmd:"" help:"List the hardware models, or print a model's register table as Markdown."`
 	Bench   benchCmd   `cmd:"" help:"Measure the adapter, each benchmark beside its reference."`
 	Tap     tapCmd     `cmd:"" help:"Bridge two TAP interfaces of the kernel by two adapters and a cable, until interrupted."`
+	Lab     labCmd     `cmd:"" help:"Kernels, QEMU and programs for guests: fetch and build them, or say what is there."`
+	Boot    bootCmd    `cmd:"" help:"Boot a kernel with adapters and run a command in it."`
+	Serve   serveCmd   `cmd:"" help:"Offer adapters on sockets, for a guest that is started otherwise."`
 	Trace   traceCmd   `cmd:"" help:"Print what the driver of a running adapter does, one line each."`
 	Extcap  extcapCmd  `cmd:"" help:"Be a capture source of Wireshark: what it asks of programs in its extcap folder."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -140,6 +144,7 @@ func exited(code int) error {
 }
 
 func main() {
+	agent.Main() // as the init of a guest
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("nicsim"),

@@ -52,14 +52,16 @@ type region struct {
 	start, end Addr // end is exclusive
 	mem        []byte
 	access     Access
+	remote     bool // mem is a copy, or nil
 }
 
 // Space holds the mappings of one device. It belongs to the goroutine that
 // owns the device.
 type Space struct {
 	regions []region // in order of start
-	hot     region   // the region of the last hit
+	hot     region   // the region of the last hit, or a copy of a part of it
 	changes uint64
+	distant distant
 }
 
 // Changes counts the mappings made and removed: who keeps a slice of memory
@@ -68,18 +70,21 @@ func (s *Space) Changes() uint64 { return s.changes }
 
 // Map makes mem answer at addr.
 func (s *Space) Map(addr Addr, mem []byte, access Access) error {
-	end := addr + Addr(len(mem))
-	if len(mem) == 0 || end < addr {
-		return fmt.Errorf("%w: %d bytes at %#x", ErrRange, len(mem), uint64(addr))
+	return s.insert(region{start: addr, end: addr + Addr(len(mem)), mem: mem, access: access})
+}
+
+func (s *Space) insert(r region) error {
+	if r.end <= r.start {
+		return fmt.Errorf("%w: up to %#x from %#x", ErrRange, uint64(r.end), uint64(r.start))
 	}
 	if len(s.regions) == MaxRegions {
 		return ErrLimit
 	}
-	i := s.after(addr)
-	if i > 0 && s.regions[i-1].end > addr || i < len(s.regions) && s.regions[i].start < end {
-		return fmt.Errorf("%w: %d bytes at %#x", ErrOverlap, len(mem), uint64(addr))
+	i := s.after(r.start)
+	if i > 0 && s.regions[i-1].end > r.start || i < len(s.regions) && s.regions[i].start < r.end {
+		return fmt.Errorf("%w: %d bytes at %#x", ErrOverlap, uint64(r.end-r.start), uint64(r.start))
 	}
-	s.regions = slices.Insert(s.regions, i, region{addr, end, mem, access})
+	s.regions = slices.Insert(s.regions, i, r)
 	s.changes++
 	return nil
 }
@@ -87,13 +92,25 @@ func (s *Space) Map(addr Addr, mem []byte, access Access) error {
 // Unmap removes the mapping of n bytes at addr.
 func (s *Space) Unmap(addr Addr, n int) error {
 	i := s.after(addr) - 1
-	if i < 0 || s.regions[i].start != addr || len(s.regions[i].mem) != n {
+	if i < 0 || s.regions[i].start != addr || s.regions[i].end != addr+Addr(n) {
 		return fmt.Errorf("%w: %d bytes at %#x", ErrNoMap, n, uint64(addr))
 	}
 	s.regions = slices.Delete(s.regions, i, i+1)
+	s.forget()
+	return nil
+}
+
+// Clear removes all mappings. What was written to copies of remote memory is lost.
+func (s *Space) Clear() {
+	s.regions = nil
+	s.forget()
+}
+
+// forget makes everybody look anew for what they knew.
+func (s *Space) forget() {
+	s.distant.copies, s.distant.bytes = nil, 0
 	s.hot = region{}
 	s.changes++
-	return nil
 }
 
 // after returns the place of the first region that starts beyond addr.
@@ -119,9 +136,15 @@ func (s *Space) Bytes(addr Addr, n int, access Access) []byte {
 		if !s.find(addr) {
 			return nil
 		}
+		if s.hot.remote {
+			return s.copyOf(addr, n, access)
+		}
 		off = addr - s.hot.start
 	}
 	if n < 0 || Addr(n) > Addr(len(s.hot.mem))-off || s.hot.access&access != access {
+		if s.hot.remote {
+			return s.copyOf(addr, n, access)
+		}
 		return nil
 	}
 	return s.hot.mem[off : off+Addr(n) : off+Addr(n)]

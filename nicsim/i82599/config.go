@@ -43,7 +43,7 @@ func newFunction(d *Device) (*pci.Function, error) {
 		// Version 3; wakes from D0 and D3hot; D3hot to D0 resets (9.3.8).
 		pci.PM{At: atPM, Capabilities: 0x4823, Status: 0x2000},
 		pci.MSI{At: atMSI},
-		pci.MSIX{At: atMSIX, Vectors: numVectors, TableBAR: tableBAR, PendingBAR: tableBAR, PendingOff: tablePending},
+		pci.MSIX{At: atMSIX, Vectors: vectors(d.cfg.Queues), TableBAR: tableBAR, PendingBAR: tableBAR, PendingOff: tablePending},
 		pci.Express{
 			At:                 atExpress,
 			DeviceCapabilities: 0x10008CC2, // 512 bytes payload, FLR (9.3.11.4)
@@ -59,6 +59,15 @@ func newFunction(d *Device) (*pci.Function, error) {
 		pci.SerialNumber{At: atSerialNumber, Serial: serialNumber(d.cfg.MAC)},
 		pci.ARI{At: atARI},
 	)
+}
+
+// vectors is the size of the MSI-X table, which the EEPROM sets (6.3.7): one vector
+// for each pair of queues, and one for the rest.
+func vectors(queues int) int {
+	if queues == 0 {
+		return numVectors
+	}
+	return min(queues+1, numVectors)
 }
 
 // serialNumber makes an EUI-64 of the MAC address (9.4.2).

@@ -76,8 +76,20 @@ func (m *mac) remove(class, n, bytes int) {
 	m.levelsChanged(1 << class)
 }
 
-// Deliver puts frames that arrived into the receive packet buffers.
+// Deliver takes frames that arrived on the wire. In loopback mode the MAC hears its
+// own transmitter and nothing else (3.7.6).
 func (m *mac) Deliver(frames []*nicsim.Frame) {
+	if m.loopback {
+		for _, f := range frames {
+			m.d.drop(f, nicsim.DropRxDisabled)
+		}
+		return
+	}
+	m.accept(frames)
+}
+
+// accept puts frames into the receive packet buffers.
+func (m *mac) accept(frames []*nicsim.Frame) {
 	if !m.d.rx.enabled || !m.d.linkUp() {
 		for _, f := range frames {
 			m.d.drop(f, nicsim.DropRxDisabled)

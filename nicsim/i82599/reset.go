@@ -88,7 +88,7 @@ func (d *Device) resetQueues() {
 		q := &d.tx.queues[i]
 		d.clock.Cancel(&q.flushing)
 		q.reset()
-		q.ring, q.enabled, q.threshold, q.headWBOn = ring{}, false, 0, false
+		q.ring, q.enabled, q.hung, q.threshold, q.headWBOn = ring{}, false, false, 0, false
 		q.contexts = [2]ixgbe.AdvContext{}
 	}
 	d.tx.work, d.tx.next = [2]uint64{}, 0

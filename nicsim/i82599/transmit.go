@@ -229,7 +229,7 @@ func (d *Device) toWire(b *txBatch) {
 	frames := b.frames[:b.n]
 	if d.mac.loopback {
 		d.countTx(b)
-		d.mac.Deliver(frames)
+		d.mac.accept(frames)
 		return
 	}
 	d.countTx(b)

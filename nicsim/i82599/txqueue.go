@@ -33,6 +33,7 @@ type txQueue struct {
 
 	ring
 	enabled   bool
+	hung      bool     // until the port is reset: see HangTx
 	threshold int      // TXDCTL.WTHRESH
 	headWB    dma.Addr // where to write the head back
 	headWBOn  bool
@@ -115,8 +116,8 @@ func (q *txQueue) idle() { q.d.tx.work[q.index/64] &^= 1 << (q.index % 64) }
 // limit of them or nothing is left. It returns the work done.
 func (q *txQueue) fetch(b *txBatch, limit int) int {
 	d := q.d
-	if !q.enabled || !q.ready(d.fn.Memory) {
-		if q.enabled && !q.stopped {
+	if q.hung || !q.enabled || !q.ready(d.fn.Memory) {
+		if !q.hung && q.enabled && !q.stopped {
 			q.stop()
 		}
 		q.idle()

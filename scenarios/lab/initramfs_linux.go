@@ -21,9 +21,12 @@ var bootModules = []string{"virtio_pci", "virtio_console", "9pnet_virtio", "9p",
 // writeInitramfs writes the file system from which a kernel in QEMU starts: a script
 // that mounts the host's files and goes on with init from there.
 func writeInitramfs(at string, p Programs, init string) error {
-	modules, err := withDependencies(p.Modules, bootModules)
-	if err != nil {
-		return err
+	var modules []string
+	if p.Modules != "" {
+		var err error
+		if modules, err = withDependencies(p.Modules, bootModules); err != nil {
+			return err
+		}
 	}
 	var buf bytes.Buffer
 	a := archive{w: cpio.NewWriter(&buf)}

@@ -44,10 +44,10 @@ type Machine struct {
 
 // Programs are where the parts of the lab are.
 type Programs struct {
-	UML     string   // the kernel as a program
-	QEMU    []string // the command, up to the arguments that describe a machine
-	Image   string   // a kernel for QEMU
-	Modules string   // its modules
+	UML     string // the kernel as a program
+	QEMU    string // qemu-system-x86_64, 10.1 or newer
+	Image   string // a kernel for QEMU
+	Modules string // its modules, none for a kernel that needs none
 	Busybox string
 	Path    string // of programs for guests
 }

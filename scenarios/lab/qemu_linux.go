@@ -31,8 +31,7 @@ func (m *Machine) startQEMU(ctx context.Context, init string, channel net.Conn, 
 	if err := writeInitramfs(initrd, m.Programs, init); err != nil {
 		return nil, err
 	}
-	args := append(m.Programs.QEMU[1:len(m.Programs.QEMU):len(m.Programs.QEMU)], m.qemuArgs(initrd)...)
-	cmd := exec.Command(m.Programs.QEMU[0], args...)
+	cmd := exec.Command(m.Programs.QEMU, m.qemuArgs(initrd)...)
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = m.Dir

@@ -21,7 +21,8 @@ func (m *Missing) Error() string { return fmt.Sprintf("needs %s: %s", m.What, m.
 func Required() bool { return os.Getenv("NICSIM_REQUIRE") == "all" }
 
 // Check returns a *Missing for the first of the features that the host lacks.
-// "root", "tap", "netns" and "linux" are features; any other word is a program.
+// "root", "tap", "netns" and "linux" are features, and those that others added; any
+// other word is a program.
 func Check(features ...string) error {
 	for _, f := range features {
 		if why := lack(f); why != "" {
@@ -31,7 +32,22 @@ func Check(features ...string) error {
 	return nil
 }
 
+// added are features that other packages know of.
+var added = map[string]func() error{}
+
+// Add makes a feature known. The error that check returns says why it is missing.
+func Add(feature string, check func() error) struct{} {
+	added[feature] = check
+	return struct{}{}
+}
+
 func lack(feature string) string {
+	if check := added[feature]; check != nil {
+		if err := check(); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
 	switch feature {
 	case "linux", "darwin", "windows":
 		if runtime.GOOS != feature {

@@ -6,41 +6,50 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Bounds of a connection.
 const (
-	// inBytes is how much is read at a time: many posted writes, or one message of
-	// a protocol, which must not be longer.
+	// inBytes is how much is read at a time: many posted writes.
 	inBytes = 256 << 10
-	// maxOutBytes bounds what waits for a client that does not read.
+	// maxMessage is the longest message: 1 MiB of data, which both protocols stay
+	// within, and what goes ahead of it. Only who sends long ones has the room.
+	maxMessage = 1<<20 + 4096
+	// congested is how much may wait for a client that does not read before no
+	// more of its messages are taken; maxOutBytes is the end of patience.
+	congested   = 1 << 20
 	maxOutBytes = 4 << 20
 	// maxPassed is how many file descriptors a message may carry, as in the kernel
 	// (SCM_MAX_FD).
 	maxPassed = 253
 )
 
-// ErrClosed is the end of a session by the client.
-var ErrClosed = errors.New("guest: the client closed the connection")
+// The ordinary ends of a session.
+var (
+	ErrClosed = errors.New("the client closed the connection")
+	ErrServer = errors.New("the server is closed")
+)
 
 // Conn is a client's connection. It belongs to the loop's goroutine, never blocks,
 // and closes what file descriptors nobody took.
 type Conn struct {
 	unix *net.UnixConn
-	raw  syscall.RawConn
 	fd   int
 
-	in         []byte // inBytes; [start, end) has been read and not handled
+	in         []byte // inBytes or more; [start, end) has been read and not handled
 	start, end int
 	passed     []passed
 	oob        []byte
 	out        []byte // what the client did not take yet
 
 	memory [][]byte
-	armed  chan bool // asks the watcher to wait for room to write, or for something to read
+	mapped uint64 // bytes of memory
+	total  *int   // mappings of all clients of the host
+
+	reading, writing chan struct{} // ask the watchers to wait
 }
 
 // passed are file descriptors that came with the byte ahead of at, a place in in.
@@ -49,30 +58,27 @@ type passed struct {
 	fds []int
 }
 
-func newConn(c *net.UnixConn, wake func()) (*Conn, error) {
+func newConn(c *net.UnixConn, wake func(), mappings *int) (*Conn, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
 	conn := &Conn{
-		unix: c, raw: raw, in: make([]byte, inBytes),
-		oob: make([]byte, unix.CmsgSpace(4*maxPassed)), armed: make(chan bool, 1),
+		unix: c, in: make([]byte, inBytes), oob: make([]byte, unix.CmsgSpace(4*maxPassed)), total: mappings,
+		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 	}
 	if err := raw.Control(func(fd uintptr) { conn.fd = int(fd) }); err != nil {
 		return nil, err
 	}
-	go conn.watcher(wake)
+	go watch(conn.reading, raw.Read, unix.POLLIN, wake)
+	go watch(conn.writing, raw.Write, unix.POLLOUT, wake)
 	return conn, nil
 }
 
-// watcher wakes the loop when there is something to read, or room for what waits to
-// be written, and the loop has asked to be told.
-func (c *Conn) watcher(wake func()) {
-	for write := range c.armed {
-		wait, events := c.raw.Read, int16(unix.POLLIN)
-		if write {
-			wait, events = c.raw.Write, unix.POLLOUT
-		}
+// watch wakes the loop when there is something to read, or room to write, each time
+// it has been asked to.
+func watch(asked <-chan struct{}, wait func(func(uintptr) bool) error, events int16, wake func()) {
+	for range asked {
 		err := wait(func(fd uintptr) bool {
 			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
 			return n != 0 && err == nil
@@ -84,12 +90,19 @@ func (c *Conn) watcher(wake func()) {
 	}
 }
 
-// watch asks the watcher to wake the loop at the next arrival or, while something
-// waits to be written, when there is room.
+// watch asks to be woken at the next arrival and, while something waits to be
+// written, when there is room.
 func (c *Conn) watch() {
+	ask(c.reading)
+	if len(c.out) > 0 {
+		ask(c.writing)
+	}
+}
+
+func ask(watcher chan struct{}) {
 	select {
-	case c.armed <- len(c.out) > 0:
-	default:
+	case watcher <- struct{}{}:
+	default: // it has been asked
 	}
 }
 
@@ -107,12 +120,13 @@ func (c *Conn) Next(header int, size func([]byte) (int, error)) (message []byte,
 			if n, err = size(c.in[c.start:c.end]); err != nil {
 				return nil, nil, err
 			}
-			if n < header || n > inBytes {
+			if n < header || n > maxMessage {
 				return nil, nil, fmt.Errorf("a message of %d bytes", n)
 			}
 			if have >= n {
 				break
 			}
+			c.grow(n)
 		}
 		if got, err := c.fill(); err != nil || !got {
 			return nil, nil, err
@@ -127,19 +141,35 @@ func (c *Conn) Next(header int, size func([]byte) (int, error)) (message []byte,
 	return message, fds, nil
 }
 
-// fill reads what there is, and says whether there was anything.
+// grow makes room for a message of n bytes.
+func (c *Conn) grow(n int) {
+	if n > len(c.in) {
+		in := make([]byte, n)
+		c.end = copy(in, c.in[c.start:c.end])
+		c.in = in
+		c.moved()
+	}
+}
+
+// moved is called when what has been read was moved to the front.
+func (c *Conn) moved() {
+	for i := range c.passed {
+		c.passed[i].at -= c.start
+	}
+	c.start = 0
+}
+
+// fill reads what there is, and says whether there was anything. What was to be sent
+// goes out first: the client may be waiting for it, and sends nothing meanwhile.
 func (c *Conn) fill() (bool, error) {
-	if c.start == c.end {
-		c.start, c.end = 0, 0
+	if err := c.flush(); err != nil {
+		return false, err
 	}
-	if c.start > 0 && c.end == len(c.in) {
+	if c.start > 0 && (c.start == c.end || c.end == len(c.in)) {
 		c.end = copy(c.in, c.in[c.start:c.end])
-		for i := range c.passed {
-			c.passed[i].at -= c.start
-		}
-		c.start = 0
+		c.moved()
 	}
-	n, oobn, flags, _, err := unix.Recvmsg(c.fd, c.in[c.end:], c.oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	n, oobn, flags, err := c.receive()
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return false, nil
@@ -147,21 +177,40 @@ func (c *Conn) fill() (bool, error) {
 		return false, ErrClosed
 	case err != nil:
 		return false, fmt.Errorf("reading: %w", err)
-	case n == 0 && c.start < c.end:
-		return false, fmt.Errorf("the connection ended amid a message")
-	case n == 0:
-		return false, ErrClosed
 	}
 	c.end += n
+	if err := c.takeRights(oobn, flags); err != nil {
+		return false, err
+	}
+	switch {
+	case n > 0:
+		return true, nil
+	case c.start < c.end:
+		return false, fmt.Errorf("the connection ended amid a message")
+	}
+	return false, ErrClosed
+}
+
+func (c *Conn) receive() (n, oobn, flags int, err error) {
+	n, oobn, flags, _, err = unix.Recvmsg(c.fd, c.in[c.end:], c.oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	return n, oobn, flags, err
+}
+
+// takeRights keeps the file descriptors that came with what was read.
+func (c *Conn) takeRights(oobn, flags int) error {
 	if oobn > 0 {
 		if fds := rights(c.oob[:oobn]); len(fds) > 0 {
 			c.passed = append(c.passed, passed{c.end, fds})
 		}
 	}
-	if flags&unix.MSG_CTRUNC != 0 {
-		return false, fmt.Errorf("more than %d file descriptors in one message", maxPassed)
+	waiting := 0
+	for _, p := range c.passed {
+		waiting += len(p.fds)
 	}
-	return true, nil
+	if flags&unix.MSG_CTRUNC != 0 || waiting > maxPassed {
+		return fmt.Errorf("more than %d file descriptors in one message, or more than this process may have", maxPassed)
+	}
+	return nil
 }
 
 func rights(oob []byte) (fds []int) {
@@ -177,44 +226,79 @@ func rights(oob []byte) (fds []int) {
 	return fds
 }
 
-// Send queues the message that the parts make, and sends what the client takes.
-func (c *Conn) Send(parts ...[]byte) error {
+// Queue puts the message that the parts make behind those that are to be sent. It goes
+// out when there is nothing more to read, or at the end of the session's step.
+func (c *Conn) Queue(parts ...[]byte) {
 	for _, p := range parts {
 		c.out = append(c.out, p...)
 	}
+}
+
+// Send is Queue for a message that cannot wait.
+func (c *Conn) Send(parts ...[]byte) error {
+	c.Queue(parts...)
 	return c.flush()
 }
 
+// Congested says that the client does not read what it asked for. A session takes no
+// more of its messages then.
+func (c *Conn) Congested() bool { return len(c.out) > congested }
+
+// Wait blocks until there is something to read, or patience ends. It is for who
+// cannot go on without an answer.
+func (c *Conn) Wait(patience time.Duration) error {
+	for until := time.Now().Add(patience); ; {
+		if err := c.flush(); err != nil {
+			return err
+		}
+		left := time.Until(until)
+		if left <= 0 {
+			return fmt.Errorf("no answer within %v", patience)
+		}
+		p := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
+		if len(c.out) > 0 {
+			p[0].Events |= unix.POLLOUT
+		}
+		if _, err := unix.Poll(p, int(left.Milliseconds())+1); err != nil && err != unix.EINTR {
+			return fmt.Errorf("waiting: %w", err)
+		}
+		if p[0].Revents&^unix.POLLOUT != 0 {
+			return nil
+		}
+	}
+}
+
 func (c *Conn) flush() error {
-	for len(c.out) > 0 {
-		n, err := unix.SendmsgN(c.fd, c.out, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	sent := 0
+	for sent < len(c.out) {
+		n, err := unix.SendmsgN(c.fd, c.out[sent:], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		switch {
 		case err == unix.EINTR:
 			continue
-		case err == unix.EAGAIN && len(c.out) <= maxOutBytes:
+		case err == unix.EAGAIN && len(c.out)-sent <= maxOutBytes:
+			c.out = c.out[:copy(c.out, c.out[sent:])]
 			return nil
 		case err == unix.EAGAIN:
-			return fmt.Errorf("%d bytes wait for a client that does not read", len(c.out))
+			return fmt.Errorf("%d bytes wait for a client that does not read", len(c.out)-sent)
 		case err == unix.EPIPE || err == unix.ECONNRESET:
 			return ErrClosed
 		case err != nil:
 			return fmt.Errorf("writing: %w", err)
 		}
-		c.out = c.out[:copy(c.out, c.out[n:])]
+		sent += n
 	}
+	c.out = c.out[:0]
 	return nil
 }
 
 func (c *Conn) close() {
-	close(c.armed)
+	close(c.reading)
+	close(c.writing)
 	for _, p := range c.passed {
 		CloseAll(p.fds)
 	}
 	c.passed = nil
-	for _, b := range c.memory {
-		unix.Munmap(b)
-	}
-	c.memory = nil
+	c.unmapAll()
 	c.unix.Close()
 }
 

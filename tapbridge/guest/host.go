@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"unsafe"
 
 	"nicsim.dev/nicsim/sim"
 )
@@ -21,6 +20,8 @@ type Host struct {
 	log     *slog.Logger
 	servers []*Server
 	devices []sim.Stepper
+
+	mappings int // of all clients
 }
 
 // NewHost returns a host. Other goroutines call wake when there is work for it.
@@ -29,23 +30,39 @@ func NewHost(wake func(), log *slog.Logger) *Host { return &Host{wake: wake, log
 // Add adds an adapter. Its DMA may go to the memory of any client.
 func (h *Host) Add(device sim.Stepper) { h.devices = append(h.devices, device) }
 
-// Step handles what clients have sent and steps the adapters. Memory that a client
-// took away from under a mapping ends that client's session and nothing else.
+// Logger returns where a server or its protocol tells what happens to the adapter of
+// that name.
+func (h *Host) Logger(name string) *slog.Logger { return h.log.With("adapter", name) }
+
+// Step handles what clients have sent and steps the adapters.
 func (h *Host) Step(budget int) (work int) {
+	whole := h.Guard(func() {
+		for _, s := range h.servers {
+			work += s.step(budget)
+		}
+		for _, d := range h.devices {
+			work += d.Step(budget)
+		}
+	})
+	if !whole {
+		work++ // others had no turn
+	}
+	return work
+}
+
+// Guard calls f, which may touch guests' memory. Memory that a client took away from
+// under a mapping ends that client's session and f, and nothing else. Events of the
+// clock write to memory too: who turns the loop does it in here. It returns whether f
+// came to its end.
+func (h *Host) Guard(f func()) (whole bool) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
 			h.fault(r)
-			work++
 		}
 	}()
-	for _, s := range h.servers {
-		work += s.step(budget)
-	}
-	for _, d := range h.devices {
-		work += d.Step(budget)
-	}
-	return work
+	f()
+	return true
 }
 
 // fault ends the session whose memory was touched in vain, or goes on panicking.
@@ -85,9 +102,4 @@ func (h *Host) Close() {
 	for _, s := range h.servers {
 		s.Close()
 	}
-}
-
-// within says whether addr is an address inside b.
-func within(b []byte, addr uintptr) bool {
-	return addr-uintptr(unsafe.Pointer(unsafe.SliceData(b))) < uintptr(len(b))
 }

@@ -38,7 +38,7 @@ type Server struct {
 	arrivals *live.Mailbox[*net.UnixConn]
 	running  sync.WaitGroup
 	wake     func()
-	busy     chan struct{} // full while there is a client
+	mappings *int          // of all clients of the host
 
 	conn    *Conn // nil without a client
 	session Session
@@ -55,7 +55,7 @@ func (h *Host) Listen(name, path string, open func(*Conn) Session) (*Server, err
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{name: name, open: open, log: h.log.With("adapter", name), listener: l, wake: h.wake, busy: make(chan struct{}, 1)}
+	s := &Server{name: name, open: open, log: h.Logger(name), listener: l, wake: h.wake, mappings: &h.mappings}
 	s.arrivals = live.NewMailbox[*net.UnixConn](1, h.wake)
 	h.servers = append(h.servers, s)
 	s.running.Go(s.accept)
@@ -69,8 +69,11 @@ func listen(path string) (*net.UnixListener, error) {
 		if info.Mode()&fs.ModeSocket == 0 {
 			return nil, fmt.Errorf("guest: %s is there and is no socket", path)
 		}
-		if c, err := net.Dial("unix", path); err == nil {
+		c, err := net.Dial("unix", path)
+		if err == nil {
 			c.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, fmt.Errorf("guest: somebody else serves %s", path)
 		}
 		if err := os.Remove(path); err != nil {
@@ -103,13 +106,8 @@ func (s *Server) accept() {
 			time.Sleep(acceptPause)
 			continue
 		}
-		select {
-		case s.busy <- struct{}{}:
-			s.arrivals.Put(c)
-			s.wake()
-		default:
-			s.log.Warn("a client was turned away: there is one already")
-			c.Close()
+		if s.arrivals.Put(c) == 0 {
+			c.Close() // the server is closed
 		}
 	}
 }
@@ -120,13 +118,21 @@ func (s *Server) Path() string { return s.listener.Addr().String() }
 // Connected says whether there is a client. The loop's goroutine calls it.
 func (s *Server) Connected() bool { return s.conn != nil }
 
-func (s *Server) step(budget int) int {
-	if s.conn == nil {
-		if s.arrivals.Len() == 0 {
-			return 0
-		}
-		s.welcome()
+func (s *Server) step(budget int) (n int) {
+	if s.conn != nil {
+		n = s.turn(budget)
 	}
+	// A client that comes as the last one goes is welcome: whether that has gone is
+	// known once it has nothing more to say.
+	if s.arrivals.Len() > 0 && (s.conn == nil || n < budget) {
+		s.arrive()
+		n++
+	}
+	return n
+}
+
+// turn gives the session one, and ends it if need be.
+func (s *Server) turn(budget int) int {
 	n, err := s.session.Step(budget)
 	if err == nil {
 		err = s.conn.flush()
@@ -138,39 +144,50 @@ func (s *Server) step(budget int) int {
 	return n
 }
 
-func (s *Server) welcome() {
+// arrive begins a session, or turns the client away.
+func (s *Server) arrive() {
 	var c [1]*net.UnixConn
 	s.arrivals.Take(c[:])
-	conn, err := newConn(c[0], s.wake)
+	if s.conn != nil {
+		s.log.Warn("a client was turned away: there is one already")
+		c[0].Close()
+		return
+	}
+	conn, err := newConn(c[0], s.wake, s.mappings)
 	if err != nil {
 		s.log.Warn("a client was turned away", "reason", err)
 		c[0].Close()
-		<-s.busy
 		return
 	}
-	s.conn = conn
-	s.session = s.open(conn)
 	s.log.Info("client connected")
+	s.conn, s.session = conn, s.open(conn)
 }
 
-// end ends the session, with the reason in the log.
+// end ends the session, with the reason in the log. What it had to say last still
+// goes out.
 func (s *Server) end(why error) {
-	if errors.Is(why, ErrClosed) {
-		s.log.Info("client disconnected")
+	s.conn.flush()
+	if why == ErrClosed || why == ErrServer {
+		s.log.Info("client disconnected", "by", why)
 	} else {
 		s.log.Warn("client cut off", "reason", why)
 	}
+	s.conn.blank()
 	s.session.Close()
 	s.conn.close()
 	s.conn, s.session = nil, nil
-	<-s.busy
 }
 
 // Close ends the server and its client, if any, and removes the socket.
 func (s *Server) Close() {
 	s.listener.Close()
+	s.arrivals.Close()
 	s.running.Wait()
+	var waiting [1]*net.UnixConn
+	if s.arrivals.Take(waiting[:]) > 0 {
+		waiting[0].Close()
+	}
 	if s.conn != nil {
-		s.end(ErrClosed)
+		s.end(ErrServer)
 	}
 }

@@ -116,7 +116,7 @@ func open(channel string) (*os.File, error) {
 		return nil, err
 	}
 	if t, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
-		makeRaw(t)
+		MakeRaw(t)
 		if err := unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, t); err != nil {
 			return nil, err
 		}
@@ -138,8 +138,8 @@ func virtioPort(name string) (string, error) {
 	return "", fmt.Errorf("there is no virtio port %q among %d", name, len(ports))
 }
 
-// makeRaw makes a terminal pass every byte on as it is (cfmakeraw(3)).
-func makeRaw(t *unix.Termios) {
+// MakeRaw makes a terminal pass every byte on as it is (cfmakeraw(3)).
+func MakeRaw(t *unix.Termios) {
 	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
 	t.Oflag &^= unix.OPOST
 	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN

@@ -1,0 +1,76 @@
+package scenarios
+
+import (
+	"fmt"
+
+	"nicsim.dev/nicsim"
+	"nicsim.dev/nicsim/pci"
+)
+
+var _ = vocabulary(
+	&command{
+		usage: "boot GUEST A ... [on=KIND] [smp=N] [mem=MiB] [append=WORDS] [rootports] [reboots]",
+		what: "Boots a kernel whose own drivers program these adapters: eth0, eth1 and so on. The second one of a cable is in " +
+			"network namespace remote. KIND is uml, which is the default, or qemu. It needs the live clock.",
+		run: runBoot, waits: true,
+	},
+	&command{
+		usage: "guest GUEST COMMAND ...",
+		what: "Runs a command in a guest, which sees the host's files and changes copies; \"!\" expects that it fails. What it " +
+			"prints is for stdout and stderr. It is killed after two minutes.",
+		run: runGuest, waits: true, negates: true,
+	},
+	&command{
+		usage: "halt GUEST",
+		what:  "Switches a guest off.",
+		run:   runHalt, waits: true,
+	},
+	&command{
+		usage: "console GUEST PATTERN",
+		what:  "Checks that the kernel of a guest has printed what matches a regular expression; \"!\" that it has not.",
+		run:   runConsole, waits: true, negates: true,
+	},
+	&command{
+		usage: "hang A QUEUE",
+		what:  "Stops a transmit queue from taking descriptors until A's driver resets the adapter.",
+		run:   runHang,
+	},
+	&command{
+		usage: "slot A STATE",
+		what:  "Takes A off the bus without a word to its driver (out), or puts it back (in).",
+		run:   runSlot,
+	},
+)
+
+func runHang(c *call) error {
+	a, err := c.adapter(c.args[0])
+	if err != nil {
+		return err
+	}
+	q, err := parseInt(c.args[1])
+	if err != nil {
+		return c.wrong("%q: the number of a queue was expected", c.args[1])
+	}
+	h, ok := a.Device.(nicsim.Hanger)
+	if !ok {
+		return fmt.Errorf("model %s has no queues that hang", a.Model.Name)
+	}
+	return h.HangTx(q)
+}
+
+func runSlot(c *call) error {
+	a, err := c.adapter(c.args[0])
+	if err != nil {
+		return err
+	}
+	switch c.args[1] {
+	case "out":
+		a.fn.SetPresent(false)
+	case "in":
+		a.fn.SetPresent(true)
+		a.fn.Reset(pci.TransportReset)
+	default:
+		return c.wrong("%q: in or out was expected", c.args[1])
+	}
+	return nil
+}

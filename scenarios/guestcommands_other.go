@@ -1,0 +1,10 @@
+//go:build !linux
+
+package scenarios
+
+type guests struct{}
+
+func runBoot(*call) error    { return errGuests }
+func runGuest(*call) error   { return errGuests }
+func runHalt(*call) error    { return errGuests }
+func runConsole(*call) error { return errGuests }

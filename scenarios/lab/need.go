@@ -1,0 +1,36 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"nicsim.dev/scenarios/lab/kit"
+	"nicsim.dev/scenarios/need"
+)
+
+// The guests that a script can need.
+var (
+	_ = need.Add("uml", has(func(k *kit.Kit) error { return second(k.UML()) }))
+	_ = need.Add("uml-smp", has(func(k *kit.Kit) error { return second(k.UMLSMP()) }))
+	_ = need.Add("qemu", has(func(k *kit.Kit) error {
+		_, err := k.Stock()
+		return errors.Join(err, second(k.QEMU()), second(k.Busybox()))
+	}))
+)
+
+func second(_ string, err error) error { return err }
+
+// has looks into the default lab.
+func has(usable func(*kit.Kit) error) func() error {
+	return func() error {
+		if runtime.GOOS != "linux" {
+			return fmt.Errorf("this is %s", runtime.GOOS)
+		}
+		k, err := kit.Open("")
+		if err != nil {
+			return err
+		}
+		return usable(k)
+	}
+}

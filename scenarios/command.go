@@ -138,6 +138,27 @@ func (c *call) await(done func() bool) (bool, error) {
 	return err == nil && done(), err
 }
 
+const (
+	// livePatience is for how long a command waits for what it expects of a live
+	// simulation, whose peers are programs on a busy host.
+	livePatience = 10 * time.Second
+	livePoll     = time.Millisecond
+)
+
+// eventually looks at the simulation, for a command that waits. On a live clock it
+// looks again and again.
+func (c *call) eventually(look func() (bool, error)) (ok bool, err error) {
+	for deadline := time.Now().Add(livePatience); ; time.Sleep(livePoll) {
+		err = c.owned(func() (err error) {
+			ok, err = look()
+			return err
+		})
+		if ok || err != nil || c.live == nil || c.has("now") || time.Now().After(deadline) {
+			return ok, err
+		}
+	}
+}
+
 // value reads option name with parse, or leaves def.
 func value[T any](c *call, name string, def T, want string, parse func(string) (T, error)) (T, error) {
 	text, ok := c.opts[name]

@@ -3,6 +3,8 @@ package scenarios
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -13,7 +15,7 @@ var _ = vocabulary(
 	&command{
 		usage: "counter A NAME VALUE [q=N] [side=S]",
 		what:  "Checks a counter, which has the kernel's name or is drop- and a reason: of the whole adapter, or of a queue. VALUE may be >N.",
-		run:   runCounter,
+		run:   runCounter, waits: true,
 	},
 	&command{
 		usage: "counters A",
@@ -81,9 +83,6 @@ func runCounter(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.settle(); err != nil {
-		return err
-	}
 	queue, err := c.number("q", -1)
 	if err != nil {
 		return err
@@ -92,26 +91,31 @@ func runCounter(c *call) error {
 	if side != "" && side != "tx" && side != "rx" {
 		return c.wrong("side=%s: tx or rx was expected", side)
 	}
+	name, want := c.args[1], c.args[2]
 	known := map[string]bool{}
 	for d := nicsim.DropNone + 1; d < nicsim.NumDrops; d++ {
 		known["drop-"+d.String()] = true
 	}
-	sums := totals(a, func(x nicsim.Counter) bool {
-		known[x.Name] = true
-		return (!c.has("q") || x.Queue == queue) && (side == "" || x.Side.String() == side)
-	})
-	name := c.args[1]
-	if !known[name] {
-		var names []string
-		for n := range known {
-			names = append(names, n)
+	var unmet error // says what the counter is
+	ok, err := c.eventually(func() (bool, error) {
+		if err := c.settle(); err != nil {
+			return false, err
 		}
-		sort.Strings(names)
-		return c.wrong("%s has no counter %q; it has: %s", a.Name, name, strings.Join(names, ", "))
-	}
-	ok, err := c.meets(sums[name], c.args[2])
+		got := totals(a, func(x nicsim.Counter) bool {
+			known[x.Name] = true
+			return (!c.has("q") || x.Queue == queue) && (side == "" || x.Side.String() == side)
+		})[name]
+		if !known[name] {
+			return false, c.wrong("%s has no counter %q; it has: %s", a.Name, name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+		ok, err := c.meets(got, want)
+		if !ok {
+			unmet = fmt.Errorf("%s of %s is %d, want %s\n%s", name, a.Name, got, want, c.account(a))
+		}
+		return ok, err
+	})
 	if err == nil && !ok {
-		err = fmt.Errorf("%s of %s is %d, want %s\n%s", name, a.Name, sums[name], c.args[2], c.account(a))
+		err = unmet
 	}
 	return err
 }

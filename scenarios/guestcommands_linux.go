@@ -20,9 +20,10 @@ const guestPatience = 2 * time.Minute
 
 // guests are the kernels that a script has booted.
 type guests struct {
-	host   *guest.Host
-	dir    string
-	byName map[string]*lab.Guest
+	host     *guest.Host
+	dir      string
+	byName   map[string]*lab.Guest
+	programs map[string]*program // that run beside the script
 }
 
 // guestsOf returns the guests of a script, with what serves them.
@@ -34,7 +35,10 @@ func (w *world) guestsOf() (*guests, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guests{host: guest.NewHost(w.live.Wake, guestLog(levelOf(w.options))), dir: dir, byName: map[string]*lab.Guest{}}
+	g := &guests{
+		host: guest.NewHost(w.live.Wake, guestLog(levelOf(w.options))), dir: dir,
+		byName: map[string]*lab.Guest{}, programs: map[string]*program{},
+	}
 	w.guests = g
 	w.closers = append(w.closers, func() {
 		g.host.Close()
@@ -105,7 +109,10 @@ func runBoot(c *call) error {
 		}
 		nics, m.Slots = append(nics, n), append(m.Slots, s)
 	}
-	m.Setup.NICs, m.Setup.Env = lab.Present(nics)
+	if !c.has("bare") {
+		m.Setup.NICs, m.Setup.Env = lab.Present(nics)
+	}
+	m.Setup.Driver = c.opts["driver"]
 	g, err := m.Start(context.Background())
 	if err != nil {
 		return err

@@ -38,6 +38,13 @@ type ServeOptions struct {
 	MemoryMiB int
 }
 
+// VirtmeOptions say for which adapters "nicsim vng-args" prints options.
+type VirtmeOptions struct {
+	NICs      []string
+	Dir       string
+	MemoryMiB int
+}
+
 // LabSetupOptions say what "nicsim lab setup" makes.
 type LabSetupOptions struct {
 	Dir    string

@@ -87,3 +87,25 @@ func Serve(ctx context.Context, out io.Writer, o ServeOptions) error {
 		On: lab.On(o.On), NICs: nics, Seed: o.Seed, Dir: o.Dir, MemoryMiB: o.MemoryMiB, Log: guestLog(slog.LevelInfo),
 	})
 }
+
+// PrintVirtme prints the options by which virtme-ng's guest has the adapters of
+// "nicsim serve".
+func PrintVirtme(out io.Writer, o VirtmeOptions) error {
+	nics, err := lab.ParseNICs(o.NICs)
+	if err != nil {
+		return &UsageError{err}
+	}
+	k, err := kit.Open("")
+	if err != nil {
+		return err
+	}
+	qemu, err := k.QEMU()
+	if err != nil {
+		qemu = "" // virtme-ng looks for one itself
+	}
+	line, err := lab.VirtmeOptions(nics, o.Dir, qemu, o.MemoryMiB)
+	if err == nil {
+		_, err = fmt.Fprintln(out, line)
+	}
+	return err
+}

@@ -16,5 +16,8 @@ func Boot(context.Context, BootOptions) (int, error) { return 0, errGuests }
 // Serve needs Linux.
 func Serve(context.Context, io.Writer, ServeOptions) error { return errGuests }
 
+// PrintVirtme needs Linux.
+func PrintVirtme(io.Writer, VirtmeOptions) error { return errGuests }
+
 // LabSetup needs Linux.
 func LabSetup(context.Context, io.Writer, LabSetupOptions) error { return errGuests }

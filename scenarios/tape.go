@@ -87,7 +87,7 @@ var _ = vocabulary(
 		usage: "leaves A FRAME [times=N] [now]",
 		what: "Checks the next frame that A put on its scripted wire, for which time may pass unless it must be there now. " +
 			"\"nothing\" in its place: there is none.",
-		run: runLeaves,
+		run: runLeaves, waits: true,
 	},
 	&command{
 		usage: "hold A STATE",
@@ -181,13 +181,7 @@ func runLeaves(c *call) error {
 		return err
 	}
 	if c.args[1] == nothing {
-		if err := c.settle(); err != nil {
-			return err
-		}
-		if len(a.tape.sent) > 0 {
-			return fmt.Errorf("%s sent a frame: %s", a.Name, frame.Format(frame.Read(a.tape.sent[0].data)))
-		}
-		return nil
+		return c.owned(func() error { return c.nothingLeft(a) })
 	}
 	times, err := c.number("times", 1)
 	if err != nil {
@@ -198,20 +192,43 @@ func runLeaves(c *call) error {
 		return err
 	}
 	for i := range times {
-		ok, err := c.await(func() bool { return len(a.tape.sent) > 0 })
+		var data []byte
+		ok, err := c.eventually(func() (bool, error) {
+			return c.await(func() (ok bool) { data, ok = a.tape.take(); return ok })
+		})
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return fmt.Errorf("%s sent %d of the expected frames\n%s", a.Name, i, c.account(a))
+			return c.owned(func() error {
+				return fmt.Errorf("%s sent %d of the expected frames\n%s", a.Name, i, c.account(a))
+			})
 		}
-		data := a.tape.sent[0].data
-		a.tape.sent = a.tape.sent[1:]
 		if err := frame.Match(pattern, data); err != nil {
 			return fmt.Errorf("frame %d that left %s: %w", i+1, a.Name, err)
 		}
 	}
 	return nil
+}
+
+func (c *call) nothingLeft(a *Adapter) error {
+	if err := c.settle(); err != nil {
+		return err
+	}
+	if len(a.tape.sent) > 0 {
+		return fmt.Errorf("%s sent a frame: %s", a.Name, frame.Format(frame.Read(a.tape.sent[0].data)))
+	}
+	return nil
+}
+
+// take returns the first frame that the script has not seen.
+func (t *tape) take() ([]byte, bool) {
+	if len(t.sent) == 0 {
+		return nil, false
+	}
+	data := t.sent[0].data
+	t.sent = t.sent[1:]
+	return data, true
 }
 
 func runHold(c *call) error {

@@ -85,3 +85,13 @@ type serveCmd struct {
 func (c *serveCmd) Run(ctx context.Context) error {
 	return scenarios.Serve(ctx, os.Stdout, scenarios.ServeOptions{On: c.On, NICs: c.NIC, Seed: c.Seed, Dir: c.Dir, MemoryMiB: c.Mem})
 }
+
+type vngArgsCmd struct {
+	NIC []string `name:"nic" sep:"none" placeholder:"SPEC" help:"The adapters that nicsim serve was given."`
+	Dir string   `required:"" placeholder:"DIR" help:"The folder of nicsim serve's sockets."`
+	Mem int      `default:"1024" help:"Memory of the guest, in MiB."`
+}
+
+func (c *vngArgsCmd) Run() error {
+	return scenarios.PrintVirtme(os.Stdout, scenarios.VirtmeOptions{NICs: c.NIC, Dir: c.Dir, MemoryMiB: c.Mem})
+}

@@ -30,6 +30,7 @@ type cli struct {
 	Lab     labCmd     `cmd:"" help:"Kernels, QEMU and programs for guests: fetch and build them, or say what is there."`
 	Boot    bootCmd    `cmd:"" help:"Boot a kernel with adapters and run a command in it."`
 	Serve   serveCmd   `cmd:"" help:"Offer adapters on sockets, for a guest that is started otherwise."`
+	VngArgs vngArgsCmd `cmd:"" help:"Print the options by which virtme-ng's guest has the adapters of nicsim serve."`
 	Trace   traceCmd   `cmd:"" help:"Print what the driver of a running adapter does, one line each."`
 	Extcap  extcapCmd  `cmd:"" help:"Be a capture source of Wireshark: what it asks of programs in its extcap folder."`
 	Version versionCmd `cmd:"" help:"Print the version."`

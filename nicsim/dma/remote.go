@@ -65,10 +65,10 @@ func (s *Space) copyOf(addr Addr, n int, access Access) []byte {
 	}
 	lasts := access == Read|Write
 	c := s.distant.covering(addr, n, lasts)
+	if s.distant.otherThan(c, addr, n) { // then all are to be alike
+		s.Flush()
+	}
 	if c == nil {
-		if s.Flush() != nil { // so that what is fetched is what was written
-			return nil
-		}
 		if c = s.distant.fetch(addr, n, r.access, lasts); c == nil {
 			return nil
 		}
@@ -87,6 +87,33 @@ func (d *distant) covering(addr Addr, n int, lasts bool) *copied {
 		}
 	}
 	return nil
+}
+
+// otherThan says whether another copy has some of n bytes at addr.
+func (d *distant) otherThan(c *copied, addr Addr, n int) bool {
+	for i := range d.copies {
+		o := &d.copies[i]
+		if o != c && addr < o.addr+Addr(len(o.now)) && o.addr < addr+Addr(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// agree gives the other copies what changed in c.
+func (d *distant) agree(c *copied) {
+	for i := range d.copies {
+		o := &d.copies[i]
+		if o == c || o.was == nil || c.was == nil {
+			continue
+		}
+		from, to := max(c.addr, o.addr), min(c.addr+Addr(len(c.now)), o.addr+Addr(len(o.now)))
+		for at := from; at < to; at++ {
+			if v := c.now[at-c.addr]; v != c.was[at-c.addr] {
+				o.now[at-o.addr], o.was[at-o.addr] = v, v
+			}
+		}
+	}
 }
 
 func (d *distant) fetch(addr Addr, n int, access Access, lasts bool) *copied {
@@ -120,6 +147,7 @@ func (s *Space) Flush() (err error) {
 			if e := c.writeBack(d.memory); err == nil {
 				err = e
 			}
+			d.agree(c)
 			c.was = append(c.was[:0], c.now...)
 		}
 	}

@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"nicsim.dev/scenarios/lab/kit"
@@ -11,13 +12,23 @@ import (
 
 // The guests that a script can need.
 var (
-	_ = need.Add("uml", has(func(k *kit.Kit) error { return second(k.UML()) }))
+	_ = need.Add("uml", has(func(k *kit.Kit) error {
+		if own := os.Getenv(umlEnv); own != "" {
+			_, err := os.Stat(own)
+			return err
+		}
+		return second(k.UML())
+	}))
 	_ = need.Add("uml-smp", has(func(k *kit.Kit) error { return second(k.UMLSMP()) }))
 	_ = need.Add("qemu", has(func(k *kit.Kit) error {
 		_, err := k.Stock()
 		return errors.Join(err, second(k.QEMU()), second(k.Busybox()))
 	}))
+	_ = need.Add("selftests", has(func(k *kit.Kit) error { return errors.Join(second(k.Selftests()), second(k.ToolsBin())) }))
 )
+
+// umlEnv names a kernel of one's own, which scripts then boot instead of the lab's.
+const umlEnv = "NICSIM_UML"
 
 func second(_ string, err error) error { return err }
 

@@ -25,6 +25,9 @@ func Find(c Choice) (Programs, error) {
 	if err != nil {
 		return Programs{}, err
 	}
+	if own := os.Getenv(umlEnv); own != "" && c.On == UML && c.Kernel == "" && c.CPUs <= 1 {
+		c.Kernel = own
+	}
 	p := Programs{Modules: c.Modules}
 	for _, path := range []string{c.Kernel, c.Modules, c.QEMU} {
 		if path == "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"nicsim.dev/nicsim"
@@ -181,13 +180,15 @@ func (r *Rig) index(id string) int {
 // Serve offers every adapter on a socket in dir, and returns where. It is called
 // ahead of Start.
 func (r *Rig) Serve(on On, dir string) ([]Slot, error) {
-	var slots []Slot
+	var nics []NIC
 	for _, a := range r.Adapters {
-		s := Slot{a.ID, filepath.Join(dir, a.ID+".sock")}
-		if err := Offer(r.host, on, s, a.Device.Functions()[0]); err != nil {
+		nics = append(nics, a.NIC)
+	}
+	slots := slotsIn(dir, nics)
+	for i, a := range r.Adapters {
+		if err := Offer(r.host, on, slots[i], a.Device.Functions()[0]); err != nil {
 			return nil, err
 		}
-		slots = append(slots, s)
 	}
 	return slots, nil
 }

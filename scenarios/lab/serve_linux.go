@@ -55,10 +55,40 @@ func options(on On, slots []Slot, memoryMiB int) string {
 	if on == UML {
 		return UMLOptions(slots)
 	}
+	return quote(QEMUOptions(slots, memoryMiB, false))
+}
+
+// VirtmeOptions are the arguments of virtme-ng's vng that give its guest the adapters
+// that Serve offers in dir, to be pasted into a shell.
+func VirtmeOptions(nics []NIC, dir, qemu string, memoryMiB int) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	// virtme-ng's own choice of machine has no PCI Express.
+	words := []string{"--disable-microvm", "--memory", fmt.Sprintf("%dM", memoryMiB)}
+	if qemu != "" {
+		words = append(words, "--qemu", qemu)
+	}
+	words = append(words, "--qemu-opts", quote(QEMUOptions(slotsIn(dir, nics), memoryMiB, false)))
+	return quote(words), nil
+}
+
+// slotsIn are the sockets of adapters in a folder.
+func slotsIn(dir string, nics []NIC) []Slot {
+	var slots []Slot
+	for _, n := range nics {
+		slots = append(slots, Slot{n.ID, filepath.Join(dir, n.ID+".sock")})
+	}
+	return slots
+}
+
+// quote makes a shell's words of arguments.
+func quote(args []string) string {
 	var words []string
-	for _, w := range QEMUOptions(slots, memoryMiB, false) {
-		if strings.ContainsAny(w, `{" `) {
-			w = "'" + w + "'"
+	for _, w := range args {
+		if strings.ContainsAny(w, "{}\" '$&;|<>*?()") || w == "" {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
 		words = append(words, w)
 	}

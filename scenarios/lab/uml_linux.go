@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"nicsim.dev/scenarios/lab/agent"
 )
@@ -18,6 +19,11 @@ const umlPCI = 1234
 // sharedMemory is a file system in memory that allows mappings with code in them:
 // where User Mode Linux keeps its guest's memory.
 const sharedMemory = "/dev/shm"
+
+// umlReadPatience is for how long a guest waits for the answer to a read. After the
+// kernel's own 40 ms, which a busy host exceeds, it would give up on the adapter and
+// use the message's memory for another while we read it.
+const umlReadPatience = 20 * time.Second
 
 // quietLevel has a kernel print warnings and worse.
 const quietLevel = "loglevel=5"
@@ -31,6 +37,7 @@ func (m *Machine) umlArgs(init string) []string {
 		"con=null", "con0=null,fd:4", "ssl0=fd:3",
 		"uml_dir=" + m.Dir, "umid=guest",
 		"panic=-1",
+		fmt.Sprintf("virtio_pcidev.max_delay_us=%d", umlReadPatience.Microseconds()),
 	}
 	if !m.Verbose {
 		args = append(args, quietLevel)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,6 +44,8 @@ type Conn struct {
 	start, end int
 	passed     []passed
 	oob        []byte
+	iov        unix.Iovec
+	msg        unix.Msghdr
 	out        []byte // what the client did not take yet
 
 	memory [][]byte
@@ -191,9 +194,20 @@ func (c *Conn) fill() (bool, error) {
 	return false, ErrClosed
 }
 
+// receive is recvmsg into the room behind c.end, without the allocations that package
+// unix makes for the sender's address, which streams do not have.
 func (c *Conn) receive() (n, oobn, flags int, err error) {
-	n, oobn, flags, _, err = unix.Recvmsg(c.fd, c.in[c.end:], c.oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-	return n, oobn, flags, err
+	iov := &c.iov
+	iov.Base = unsafe.SliceData(c.in[c.end:])
+	iov.SetLen(len(c.in) - c.end)
+	c.msg = unix.Msghdr{Iov: iov, Control: unsafe.SliceData(c.oob)}
+	c.msg.SetIovlen(1)
+	c.msg.SetControllen(len(c.oob))
+	r, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&c.msg)), unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if errno != 0 {
+		return 0, 0, 0, errno
+	}
+	return int(r), int(c.msg.Controllen), int(c.msg.Flags), nil
 }
 
 // takeRights keeps the file descriptors that came with what was read.

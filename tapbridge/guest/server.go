@@ -38,7 +38,7 @@ type Server struct {
 	arrivals *live.Mailbox[*net.UnixConn]
 	running  sync.WaitGroup
 	wake     func()
-	mappings *int          // of all clients of the host
+	mappings *int // of all clients of the host
 
 	conn    *Conn // nil without a client
 	session Session
@@ -119,12 +119,13 @@ func (s *Server) Path() string { return s.listener.Addr().String() }
 func (s *Server) Connected() bool { return s.conn != nil }
 
 func (s *Server) step(budget int) (n int) {
+	// A client that comes as the last one goes is welcome: whether that had gone is
+	// known once it has nothing more to say.
+	arrived := s.arrivals.Len() > 0
 	if s.conn != nil {
 		n = s.turn(budget)
 	}
-	// A client that comes as the last one goes is welcome: whether that has gone is
-	// known once it has nothing more to say.
-	if s.arrivals.Len() > 0 && (s.conn == nil || n < budget) {
+	if arrived && (s.conn == nil || n < budget) {
 		s.arrive()
 		n++
 	}

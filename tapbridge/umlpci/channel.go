@@ -31,6 +31,10 @@ func (s *session) setSlaveChannel(_ []byte, fds []int) error {
 	if err != nil {
 		return err
 	}
+	if s.order != nil && !c.socket {
+		unix.Close(c.fd)
+		return errors.New("the channel is a pipe, by which calls cannot be acknowledged")
+	}
 	s.closeChannel()
 	s.channel = c
 	return nil
@@ -64,9 +68,14 @@ func newChannel(fd int) (*channel, error) {
 	return nil, fmt.Errorf("the channel is neither a socket nor a pipe but of mode %#o", st.Mode)
 }
 
-// call tells the guest that ring i has used entries.
-func (c *channel) call(i int) error {
-	m := header(slaveVringCall, flagVersion, 8)
+// call tells the guest that ring i has used entries, and may ask for an
+// acknowledgement.
+func (c *channel) call(i int, acknowledged bool) error {
+	flags := uint32(flagVersion)
+	if acknowledged {
+		flags |= flagNeedReply
+	}
+	m := header(slaveVringCall, flags, 8)
 	m = le.AppendUint32(m, uint32(i))
 	m = le.AppendUint32(m, 0)
 	for {

@@ -26,8 +26,8 @@ func (s *session) sendPin() bool {
 	return s.send(legacyPin, uint64(pin[0]), 0)
 }
 
-// send fills a buffer of the interrupt ring. It returns false when there is none,
-// and sees to it that their return is noticed.
+// send fills a buffer of the interrupt ring. It returns false when there is none; the
+// steps look for their return.
 func (s *session) send(op byte, addr uint64, data uint32) bool {
 	r := &s.rings[interruptRing]
 	n, err := r.waiting()
@@ -37,7 +37,6 @@ func (s *session) send(op byte, addr uint64, data uint32) bool {
 	}
 	if n == 0 {
 		s.starved = true
-		s.hush()
 		return false
 	}
 	head, err := r.take(s.fn.Memory)

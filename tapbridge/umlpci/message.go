@@ -135,8 +135,15 @@ func (s *session) message(number, flags uint32, payload []byte, fds []int) error
 	case s.protocol&protocolReplyAck == 0:
 		return fmt.Errorf("%s asks for an acknowledgement, which was not agreed on", r.name)
 	}
-	return s.reply(number, make([]byte, 8)) // 0: it has been done
+	if number == vringKick && s.order != nil {
+		s.order.held++
+		return nil
+	}
+	return s.acknowledge(number)
 }
+
+// acknowledge says that a message has been acted upon: 0 is no error.
+func (s *session) acknowledge(number uint32) error { return s.reply(number, make([]byte, 8)) }
 
 func (s *session) reply(number uint32, payload []byte) error {
 	return s.conn.Send(header(number, flagVersion|flagReply, len(payload)), payload)

@@ -35,20 +35,31 @@ type session struct {
 	linePending bool  // the pin's does
 	failed      error // what went wrong amid the function's work
 
+	order *order // nil unless guest and loop take turns
+
 	scratch [maxCommandBytes]byte
 }
 
 // newSession begins as if the loop slept: then the guest kicks, which is never
 // wrong.
-func newSession(c *guest.Conn, fn *pci.Function) *session {
-	return &session{conn: c, fn: fn, asleep: true}
+func newSession(c *guest.Conn, fn *pci.Function, ordered bool) *session {
+	s := &session{conn: c, fn: fn, asleep: true}
+	if ordered {
+		s.order = new(order)
+	}
+	return s
 }
 
 // Step does what the guest has asked for by its rings and its socket. It tells the
 // guest whether to kick before it looks, so that nothing is missed.
 func (s *session) Step(budget int) (int, error) {
 	s.hush()
+	waits, err := s.takeTurns()
+	if err != nil {
+		return 0, err
+	}
 	work, err := s.commands(budget)
+	work += waits
 	if err != nil {
 		return work, err
 	}
@@ -79,16 +90,20 @@ func (s *session) sendCalls() (work int, err error) {
 		s.calls &^= 1 << i
 		if s.rings[i].wantsCall() {
 			work++
-			if err := s.channel.call(i); err != nil {
+			if err := s.channel.call(i, s.order != nil); err != nil {
 				return work, err
 			}
+			s.order.called()
 		}
 	}
 	return work, nil
 }
 
 // Sleep makes the guest kick, from the next step on: memory is touched by steps only.
-func (s *session) Sleep() { s.asleep = true }
+func (s *session) Sleep() {
+	s.asleep = true
+	s.order.atRest()
+}
 
 // Awake ends that. A kick may be on its way.
 func (s *session) Awake() { s.asleep, s.looked = false, lookEvery }

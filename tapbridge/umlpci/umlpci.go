@@ -21,12 +21,16 @@ type Config struct {
 	Name     string // what log lines call it
 	Path     string // of the socket
 	Function *pci.Function
+	// Ordered is for guests that travel in time: a kick is acknowledged when the
+	// whole loop has come to rest, and a call has to be acknowledged before it may.
+	// Then nothing that the guest and the loop do at one time is a race.
+	Ordered bool
 }
 
 // Serve offers a function to one guest at a time. The guest's memory is mapped in
 // the function's Memory while it is connected.
 func Serve(h *guest.Host, cfg Config) (*guest.Server, error) {
 	return h.Listen(cfg.Name, cfg.Path, func(c *guest.Conn) guest.Session {
-		return newSession(c, cfg.Function)
+		return newSession(c, cfg.Function, cfg.Ordered)
 	})
 }

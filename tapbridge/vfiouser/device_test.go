@@ -204,6 +204,14 @@ func (r *rig) logged(want string) {
 	require.Eventually(r.t, func() bool { return strings.Contains(r.log.String(), want) }, patience, 1e6, "the log does not tell %q:\n%v", want, r.log)
 }
 
+// faults says how often the device could not reach memory.
+func (r *rig) faults(d *copier, want int) {
+	r.t.Helper()
+	var got int
+	r.do(func() { got = d.faults })
+	require.Equal(r.t, want, got)
+}
+
 // rigged is a rig with one client of one copier.
 func rigged(t testing.TB) (*rig, *copier, *client) {
 	r := newRig(t)

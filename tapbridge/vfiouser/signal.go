@@ -48,15 +48,20 @@ func (g *signal) raise() bool {
 }
 
 // raiseBlocking is raise for a descriptor whose blocking is the client's business, who
-// may read from it in that way. It writes when there is room. Should the client take
-// that away in between, then the descriptor blocks nobody any more.
+// may read from it in that way. It writes when there is room.
 func (g *signal) raiseBlocking() bool {
 	p := []unix.PollFd{{Fd: int32(g.fd), Events: unix.POLLOUT}}
 	if n, err := unix.Poll(p, 0); n == 0 || err != nil {
 		return false
 	}
+	return g.writeWithin(writePatience)
+}
+
+// writeWithin writes. Should the client have filled the counter since the look, then it
+// is emptied when patience ends, and the descriptor blocks nobody any more.
+func (g *signal) writeWithin(patience time.Duration) bool {
 	rescued := make(chan struct{})
-	rescue := time.AfterFunc(writePatience, func() {
+	rescue := time.AfterFunc(patience, func() {
 		defer close(rescued)
 		unix.SetNonblock(g.fd, true)
 		var count [8]byte

@@ -63,6 +63,9 @@ type Setup struct {
 	// Modules is the folder of the kernel's modules on the host, none for a kernel
 	// without; Busybox is the program that loads them where the host has no other.
 	Modules, Busybox string
+	// Driver is a module that takes the adapters instead of their own driver. They
+	// are no interfaces then.
+	Driver string
 }
 
 // Writable is a folder of the host.

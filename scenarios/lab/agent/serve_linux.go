@@ -5,8 +5,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -75,30 +73,20 @@ func (s *server) prepare(setup Setup) error {
 	}
 	os.Setenv("PATH", path) // where exec.Command looks
 	s.env = append([]string{"PATH=" + path, "HOME=/root", "TERM=" + os.Getenv("TERM")}, setup.Env...)
-	if setup.Modules != "" {
-		loadDrivers()
+	var ready Ready
+	if setup.Driver != "" {
+		ready.Problems = bind(setup.Driver)
+	} else {
+		if setup.Modules != "" {
+			loadDrivers()
+		}
+		ready.Problems = bringUp(setup.NICs)
 	}
-	ready := Ready{Problems: bringUp(setup.NICs)}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		ready.Release = unix.ByteSliceToString(u.Release[:])
 	}
 	return s.out.SendJSON(KindReady, 0, ready)
-}
-
-// loadDrivers loads the modules of all Ethernet controllers. One that has none is
-// noticed when its interface does not come.
-func loadDrivers() {
-	devices, _ := filepath.Glob("/sys/bus/pci/devices/*")
-	for _, d := range devices {
-		class, err := os.ReadFile(filepath.Join(d, "class"))
-		if err != nil || !strings.HasPrefix(string(class), "0x0200") {
-			continue
-		}
-		if alias, err := os.ReadFile(filepath.Join(d, "modalias")); err == nil {
-			exec.Command(modprobe, "-q", strings.TrimSpace(string(alias))).Run()
-		}
-	}
 }
 
 func (s *server) handle(m Message) error {

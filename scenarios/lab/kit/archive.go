@@ -2,7 +2,11 @@ package kit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,6 +41,7 @@ type deb struct {
 	name, version string
 	file          string // its name in the folder of downloads
 	bytes         int64
+	sha256        string
 }
 
 // aptConfig is read after the host's configuration, of which proxies are kept
@@ -53,7 +58,7 @@ Dir::State::lists "%[1]s/lists";
 Dir::Cache "%[1]s";
 Dir::Cache::archives "%[1]s/archives";
 Dir::Cache::pkgcache "pkgcache.bin";
-Dir::Cache::srcpkgcache "srcpkgcache.bin";
+Dir::Cache::srcpkgcache "";
 Dir::Etc::sourcelist "%[1]s/sources.list";
 Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferences "/dev/null";
@@ -67,6 +72,7 @@ APT::Install-Recommends "false";
 APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 Acquire::Retries "3";
+Acquire::ForceHash "SHA256";
 Debug::NoLocking "true";
 `
 
@@ -133,36 +139,70 @@ func (a *archive) closure(ctx context.Context, packages ...string) ([]deb, error
 	return parseURIs(text)
 }
 
-// parseURIs reads what apt-get --print-uris prints: 'URI' FILE BYTES HASH.
+// parseURIs reads what apt-get --print-uris prints: 'URI' FILE BYTES SHA256:HASH.
 func parseURIs(text string) ([]deb, error) {
 	var list []deb
 	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) < 3 || !strings.HasPrefix(f[0], "'") {
+		if !strings.HasPrefix(line, "'") {
 			continue
 		}
+		f := append(strings.Fields(line), "", "", "")
 		parts := strings.Split(strings.TrimSuffix(f[1], ".deb"), "_")
 		bytes, err := strconv.ParseInt(f[2], 10, 64)
-		if err != nil || len(parts) != 3 {
-			return nil, fmt.Errorf("apt-get says %q, want 'URI' NAME_VERSION_ARCHITECTURE.deb BYTES", line)
+		hash, ok := strings.CutPrefix(f[3], "SHA256:")
+		if err != nil || len(parts) != 3 || !ok {
+			return nil, fmt.Errorf("apt-get says %q, want 'URI' NAME_VERSION_ARCHITECTURE.deb BYTES SHA256:HASH", line)
 		}
 		version, err := url.PathUnescape(parts[1])
 		if err != nil {
 			return nil, fmt.Errorf("apt-get says %q: %w", line, err)
 		}
-		list = append(list, deb{parts[0], version, f[1], bytes})
+		list = append(list, deb{parts[0], version, f[1], bytes, hash})
 	}
 	return list, nil
 }
 
-// fetch downloads packages. It goes on with a half of one, and takes nothing for
-// whole whose hash is not that of the archive.
+// fetch downloads packages. It goes on with half of one, and takes none for
+// whole whose hash is not the archive's: apt itself looks only at the length of
+// what it finds.
 func (a *archive) fetch(ctx context.Context, debs []deb) error {
 	args := a.command("apt-get", "download")
 	for _, d := range debs {
 		args = append(args, d.name+"="+d.version)
 	}
-	return a.run.run(ctx, command{args: args, dir: filepath.Join(a.dir, "debs")})
+	var damaged error
+	for range 2 { // the second time to replace what an interrupted one has left
+		if err := a.run.run(ctx, command{args: args, dir: filepath.Join(a.dir, "debs")}); err != nil {
+			return err
+		}
+		damaged = nil
+		for _, d := range debs {
+			if err := a.check(d); err != nil {
+				damaged = errors.Join(damaged, err, os.RemoveAll(a.path(d)))
+			}
+		}
+		if damaged == nil {
+			return nil
+		}
+	}
+	return damaged
+}
+
+// check says whether a fetched package is the archive's.
+func (a *archive) check(d deb) error {
+	f, err := os.Open(a.path(d))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != d.sha256 {
+		return fmt.Errorf("%s has SHA-256 %s, want %s", a.path(d), got, d.sha256)
+	}
+	return nil
 }
 
 // path is where a package is when it has been fetched.

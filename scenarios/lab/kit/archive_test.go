@@ -8,15 +8,15 @@ import (
 
 func TestPackagesThatAptWouldFetch(t *testing.T) {
 	debs, err := parseURIs(`W: something
-'http://mirror.test/a.deb' zlib1g_1%3a1.3.dfsg+really1.3.2-3_amd64.deb 90912 SHA256:00
-'http://mirror.test/b.deb' linux-image-7.2.12+deb14-amd64_7.2.12-1_amd64.deb 1892 SHA256:00
+'http://mirror.test/a.deb' zlib1g_1%3a1.3.dfsg+really1.3.2-3_amd64.deb 90912 SHA256:0a
+'http://mirror.test/b.deb' linux-image-7.2.12+deb14-amd64_7.2.12-1_amd64.deb 1892 SHA256:0a
 `)
 	require.NoError(t, err)
 	require.Equal(t, []deb{
-		{"zlib1g", "1:1.3.dfsg+really1.3.2-3", "zlib1g_1%3a1.3.dfsg+really1.3.2-3_amd64.deb", 90912},
-		{"linux-image-7.2.12+deb14-amd64", "7.2.12-1", "linux-image-7.2.12+deb14-amd64_7.2.12-1_amd64.deb", 1892},
+		{"zlib1g", "1:1.3.dfsg+really1.3.2-3", "zlib1g_1%3a1.3.dfsg+really1.3.2-3_amd64.deb", 90912, "0a"},
+		{"linux-image-7.2.12+deb14-amd64", "7.2.12-1", "linux-image-7.2.12+deb14-amd64_7.2.12-1_amd64.deb", 1892, "0a"},
 	}, debs)
-	for _, bad := range []string{"'x' name.deb 1 h", "'x' a_1_amd64.deb many h", "'x' a_%zz_amd64.deb 1 h"} {
+	for _, bad := range []string{"'x'", "'x' name.deb 1 SHA256:0", "'x' a_1_amd64.deb many SHA256:0", "'x' a_%zz_amd64.deb 1 SHA256:0", "'x' a_1_amd64.deb 1 MD5Sum:0"} {
 		_, err := parseURIs(bad)
 		require.ErrorContains(t, err, "apt-get says", bad)
 	}

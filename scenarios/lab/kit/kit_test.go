@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -98,6 +99,24 @@ func TestStatusIsReadByPrograms(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(b), `{"part":"qemu","what":"QEMU with vfio-user-pci","state":"ready","version":"1:11.1.2","release":"7.2.12","bytes":5,`)
 	require.Contains(t, string(b), `{"part":"stock-6.12","what":"Debian's kernel 6.12, which has aer_inject","state":"missing","optional":true}`)
+}
+
+func TestStatusIsReadByPeople(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, QEMU, func(r *record) { r.Version, r.Seconds, r.Bytes = "1:11.1.2", 4.2, 177_300_000 })
+	put(t, dir, UML, func(r *record) { r.Recipe, r.Warnings = "older", []string{"something is not in effect"} })
+	var out bytes.Buffer
+	require.NoError(t, open(t, dir).WriteStatus(&out, false))
+	require.Regexp(t, `(?m)^qemu +ready +1:11.1.2 +177.3 MB +4.2 s +.*qemu$`, out.String())
+	require.Regexp(t, `(?m)^uml +stale `, out.String())
+	require.Regexp(t, `(?m)^stock-6.12 +missing +\(Debian's kernel 6.12, which has aer_inject, made when asked for by name\)$`, out.String())
+	require.Regexp(t, `\numl: something is not in effect\n$`, out.String())
+
+	out.Reset()
+	require.NoError(t, open(t, dir).WriteStatus(&out, true))
+	var list []PartStatus
+	require.NoError(t, json.Unmarshal(out.Bytes(), &list))
+	require.Equal(t, open(t, dir).Status(), list)
 }
 
 func TestFolderIsOfTheCache(t *testing.T) {

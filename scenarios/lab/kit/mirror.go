@@ -14,14 +14,20 @@ type mirror struct {
 }
 
 // targetFormat is what apt-get prints of each index that the host's sources
-// name; origin, label and codename are known only after an update.
+// name. Of one that was never fetched it prints the last three as they are here.
 const targetFormat = "$(REPO_URI)\t$(RELEASE)\t$(CODENAME)\t$(ORIGIN)\t$(LABEL)"
 
 // findMirror asks the host's apt where it fetches Debian from.
 func findMirror(ctx context.Context, r *runner) (mirror, error) {
-	text, err := r.output(ctx, "apt-get", "indextargets", "--format", targetFormat, "Created-By: Packages")
-	if err != nil {
-		return mirror{}, err
+	var text string
+	// First the indexes that are there, of which more is known, then all that the
+	// sources name: a fresh machine has none yet.
+	for _, option := range []string{"--release-info", "--no-release-info"} {
+		some, err := r.output(ctx, "apt-get", "indextargets", option, "--format", targetFormat, "Created-By: Packages")
+		if err != nil {
+			return mirror{}, err
+		}
+		text += some
 	}
 	release, err := os.ReadFile("/etc/os-release")
 	if err != nil {
@@ -43,9 +49,9 @@ func parseTargets(text, host string) (mirror, error) {
 		seen++
 		url, release, codename, origin, label := f[0], f[1], f[2], f[3], f[4]
 		known := origin == "Debian" && label == "Debian"
-		// An apt that was never updated does not know whose the archive is, but a
-		// Debian has its own release from there.
-		fresh := origin == "" && host != "" && (release == host || codename == host)
+		// Whose an archive is that was never asked is not known, but a Debian has
+		// its own release from there.
+		fresh := origin == "$(ORIGIN)" && host != "" && (release == host || codename == host)
 		if known || fresh {
 			m.url = url
 			return m, nil

@@ -11,7 +11,7 @@ func TestMirrorIsFound(t *testing.T) {
 		main     = "http://mirror.test/debian/\tbookworm\tbookworm\tDebian\tDebian\n"
 		security = "http://mirror.test/debian-security/\tbookworm-security\tbookworm-security\tDebian\tDebian-Security\n"
 		other    = "http://other.test/apt/\tnodistro\t\tNode Source\tNode Source\n"
-		never    = "http://mirror.test/debian/\tbookworm\t\t\t\n"
+		never    = "http://mirror.test/debian/\tbookworm\t$(CODENAME)\t$(ORIGIN)\t$(LABEL)\n"
 		list     = "mirror+file:/etc/apt/mirrors/debian.list/\tbookworm\tbookworm\tDebian\tDebian\n"
 	)
 	for name, c := range map[string]struct{ text, host, want string }{

@@ -93,6 +93,7 @@ func recipes() []recipe {
 			inputs: []string{Source}, tools: []string{BuildTools}, resumes: true,
 			build: func(ctx context.Context, j *job) error { return buildUML(ctx, j, umlFragment, smpFragment) },
 		},
+		selftestsRecipe(),
 	}
 }
 

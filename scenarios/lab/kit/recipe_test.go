@@ -27,8 +27,10 @@ func TestSelection(t *testing.T) {
 		}
 		return names
 	}
+	for _, r := range recipes() {
+		require.Equal(t, !r.onRequest, slices.Contains(names(), r.name), r.name)
+	}
 	require.NotContains(t, names(), Stock612)
-	require.Len(t, names(), len(Parts())-1)
 	require.Equal(t, []string{QEMU, Stock612}, names(Stock612, QEMU))
 	_, err := selected([]string{"bios"})
 	var unknown *UnknownPartError
@@ -50,6 +52,29 @@ func TestKeyIsOfAllThatCounts(t *testing.T) {
 		require.NotEqual(t, key, other, name)
 	}
 	require.NotEqual(t, digest("ab", "c"), digest("a", "bc"))
+}
+
+func TestPlan(t *testing.T) {
+	planned := func(dir string, update bool, parts ...string) (names []string) {
+		s := &setup{kit: open(t, dir), o: Options{Update: update}}
+		wanted, err := selected(parts)
+		require.NoError(t, err)
+		for _, r := range s.plan(wanted) {
+			names = append(names, r.name)
+		}
+		return names
+	}
+	dir := t.TempDir()
+	require.Equal(t, []string{BuildTools, Source, UML}, planned(dir, false, UML))
+	put(t, dir, UML, nil)
+	require.Empty(t, planned(dir, false, UML), "source and tools are needed for making it only")
+	require.Equal(t, []string{BuildTools, Source, UML}, planned(dir, false, UML, Source), "the source may be a newer one")
+	put(t, dir, Source, nil)
+	require.Empty(t, planned(dir, false, UML, Source))
+	require.Equal(t, []string{BuildTools, UMLSMP}, planned(dir, false, UML, UMLSMP))
+	require.Equal(t, []string{BuildTools, Source, UML}, planned(dir, true, UML))
+	put(t, dir, Source, func(r *record) { r.Recipe = "older" })
+	require.Equal(t, []string{BuildTools, Source, UML}, planned(dir, false, UML, Source))
 }
 
 func TestPackagesKept(t *testing.T) {

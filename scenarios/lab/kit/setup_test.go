@@ -24,13 +24,14 @@ import (
 func fakeArchive(t *testing.T) (dir string) {
 	dir = t.TempDir()
 	write(t, filepath.Join(dir, "version"), "1%3a1.38.0-3", 0o644)
+	write(t, filepath.Join(dir, "deb"), "#!/bin/sh\necho busybox $1\n", 0o644)
 	write(t, filepath.Join(dir, "bin/apt-get"), `#!/bin/sh
 echo "$@" >>`+dir+`/calls
 name=busybox-static_$(cat `+dir+`/version)_amd64.deb
 case "$*" in
 *indextargets*) printf 'http://mirror.test/debian/\tforky\tforky\tDebian\tDebian\n' ;;
-*--print-uris*) echo "'http://mirror.test/b' $name 28 SHA256:0" ;;
-*download*) printf '#!/bin/sh\necho busybox $1\n: : \n' >$name ;;
+*--print-uris*) echo "'http://mirror.test/b' $name $(wc -c <`+dir+`/deb) SHA256:$(sha256sum `+dir+`/deb | cut -d' ' -f1)" ;;
+*download*) test -e $name || cp `+dir+`/deb $name ;;
 esac
 `, 0o755)
 	write(t, filepath.Join(dir, "bin/apt-cache"), "#!/bin/sh\n", 0o755)
@@ -38,7 +39,7 @@ esac
 mkdir -p "$3/usr/bin"
 if [ -e `+dir+`/slow ]; then sleep 1000 & echo $! >`+dir+`/child; wait; fi
 cp "$2" "$3/usr/bin/busybox"
-chmod +x "$3/usr/bin/busybox"
+chmod 6755 "$3/usr/bin/busybox"
 `, 0o755)
 	t.Setenv("PATH", filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
 	return dir
@@ -64,6 +65,9 @@ func TestSetupMakesAPartOnce(t *testing.T) {
 	said, err := exec.Command(path, "hello").Output()
 	require.NoError(t, err)
 	require.Equal(t, "busybox hello\n", string(said))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o755), info.Mode(), "nothing runs as somebody else")
 	require.Regexp(t, `(?m)^busybox    ready: 1:1.38.0-3, .* in .* s$`, out.String())
 	status := open(t, dir).Status()[0]
 	require.Equal(t, "1:1.38.0-3", status.Version)
@@ -92,6 +96,23 @@ func TestUpdateLooksForSomethingNewer(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, key, newer.parts[Busybox].Key)
 	require.Equal(t, "1:1.39.0-1", newer.parts[Busybox].Version)
+}
+
+func TestDamagedDownloadIsReplaced(t *testing.T) {
+	archive, dir := fakeArchive(t), t.TempDir()
+	left := filepath.Join(dir, "apt/forky/debs/busybox-static_1%3a1.38.0-3_amd64.deb")
+	write(t, left, "#!/bin/sh\necho somebody $\n", 0o644)
+	k, err := Setup(t.Context(), Options{Dir: dir, Parts: []string{Busybox}})
+	require.NoError(t, err)
+	path, err := k.Busybox()
+	require.NoError(t, err)
+	said, err := exec.Command(path, "hello").Output()
+	require.NoError(t, err)
+	require.Equal(t, "busybox hello\n", string(said))
+
+	write(t, filepath.Join(archive, "bin/sha256sum"), "#!/bin/sh\necho 0a\n", 0o755)
+	_, err = Setup(t.Context(), Options{Dir: t.TempDir(), Parts: []string{Busybox}})
+	require.ErrorContains(t, err, ", want 0a")
 }
 
 func TestVersionTooOldIsSaidOfEachSuite(t *testing.T) {
@@ -124,12 +145,12 @@ func TestInterruptedSetupIsGoneOnWith(t *testing.T) {
 		_, err := Setup(ctx, o)
 		done <- err
 	}()
-	require.Eventually(t, func() bool { b, _ := os.ReadFile(child); return len(b) > 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { b, _ := os.ReadFile(child); return len(b) > 1 }, 30*time.Second, time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 	pid, err := os.ReadFile(child)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return gone(strings.TrimSpace(string(pid))) }, 5*time.Second, time.Millisecond, "a child is left")
+	require.Eventually(t, func() bool { return gone(strings.TrimSpace(string(pid))) }, 30*time.Second, time.Millisecond, "a child is left")
 	require.NoDirExists(t, filepath.Join(dir, Busybox))
 	require.DirExists(t, filepath.Join(dir, "work"))
 
@@ -190,6 +211,7 @@ linux:
 
 func TestKernelBuildIsGoneOnWith(t *testing.T) {
 	need.Test(t, "make", "nice")
+	fakeArchive(t)
 	dir := t.TempDir()
 	put(t, dir, Source, func(r *record) { r.Version = "7.2.12-1" })
 	put(t, dir, BuildTools, nil)
@@ -203,6 +225,8 @@ func TestKernelBuildIsGoneOnWith(t *testing.T) {
 	require.FileExists(t, failed.Log)
 	require.Equal(t, Missing, stateOf(t, dir, UML))
 
+	_, err = Setup(t.Context(), Options{Dir: dir, Parts: []string{Busybox}})
+	require.NoError(t, err, "another part leaves the half of this one alone")
 	var out bytes.Buffer
 	o.Progress = &out
 	k, err := Setup(t.Context(), o)

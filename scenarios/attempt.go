@@ -117,5 +117,8 @@ func firstFailure(log string) string {
 
 // replay is the command that does the same again.
 func replay(s Script, o Options) string {
+	if o.On != "" && o.On != onUML {
+		return fmt.Sprintf("nicsim run -seed %d -on %s %s", o.Seed, o.On, s.Path)
+	}
 	return fmt.Sprintf("nicsim run -seed %d %s", o.Seed, s.Path)
 }

@@ -75,3 +75,28 @@ func runSlot(c *call) error {
 	}
 	return nil
 }
+
+// The kinds of guests, and the feature that a script needs for each.
+const (
+	onUML  = "uml"
+	onQEMU = "qemu"
+)
+
+// kind is what runs guests where a script leaves it open.
+func (o *Options) kind() string {
+	if o.On == "" {
+		return onUML
+	}
+	return o.On
+}
+
+// guestFeature is the part of the lab that a script means by guest and guest-smp.
+func (o *Options) guestFeature(word string) string {
+	switch {
+	case word == "guest" || word == "guest-smp" && o.kind() == onQEMU:
+		return o.kind()
+	case word == "guest-smp":
+		return "uml-smp"
+	}
+	return word
+}

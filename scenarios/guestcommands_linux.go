@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"nicsim.dev/scenarios/lab"
@@ -24,6 +25,31 @@ type guests struct {
 	dir      string
 	byName   map[string]*lab.Guest
 	programs map[string]*program // that run beside the script
+}
+
+// places bound the scripts that have guests at a time: a guest of QEMU keeps two
+// processors busy, one of User Mode Linux and its adapters not quite as many.
+var places = make(chan struct{}, 2)
+
+// taking keeps two that want two places each from taking one each.
+var taking sync.Mutex
+
+// takePlaces waits for room for a script's guests. What it returns gives it back.
+func takePlaces(on lab.On) (free func()) {
+	n := cap(places)
+	if on == lab.UML {
+		n = 1
+	}
+	taking.Lock()
+	for range n {
+		places <- struct{}{}
+	}
+	taking.Unlock()
+	return func() {
+		for range n {
+			<-places
+		}
+	}
 }
 
 // guestsOf returns the guests of a script, with what serves them.
@@ -67,7 +93,7 @@ func runBoot(c *call) error {
 	}
 	on := lab.On(c.opts["on"])
 	if on == "" {
-		on = lab.UML
+		on = lab.On(c.options.kind())
 	}
 	cpus, err := c.number("smp", 1)
 	if err != nil {
@@ -88,6 +114,9 @@ func runBoot(c *call) error {
 	name := c.args[0]
 	if gs.byName[name] != nil {
 		return c.wrong("%q: a new name was expected", name)
+	}
+	if len(gs.byName) == 0 {
+		c.closers = append(c.closers, takePlaces(on))
 	}
 	m := lab.Machine{
 		On: on, Programs: programs, CPUs: cpus, MemoryMiB: memory, RootPorts: c.has("rootports"), Reboots: c.has("reboots"),

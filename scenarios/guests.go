@@ -1,10 +1,7 @@
 package scenarios
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"nicsim.dev/scenarios/lab/kit"
@@ -60,21 +57,5 @@ func LabStatus(out io.Writer, dir string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	list := k.Status()
-	if asJSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		return e.Encode(list)
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "part\tstate\tversion\tMiB\twhat\n")
-	for _, p := range list {
-		state := string(p.State)
-		if p.Optional && p.State == kit.Missing {
-			state = "optional"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", p.Name, state, p.Version, p.Bytes>>20, p.What)
-	}
-	fmt.Fprintf(w, "\nin %s\n", k.Dir())
-	return w.Flush()
+	return k.WriteStatus(out, asJSON)
 }

@@ -20,6 +20,7 @@ type Options struct {
 	Capture string         // folder for one pcapng a scenario; empty for none
 	Workers int            // scenarios at a time; 0 means one a processor
 	Metrics *metrics.Board // is given the counters of adapters; may be nil
+	On      string         // what runs guests where a script leaves it open: uml, which is the default, or qemu
 }
 
 // Run runs scripts, several at a time, and reports them in order. The plan is

@@ -1,14 +1,21 @@
 package scenarios
 
 import (
+	"os"
 	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"nicsim.dev/scenarios/lab/agent"
 	"nicsim.dev/scenarios/need"
 	"nicsim.dev/scenarios/report"
 )
+
+func TestMain(m *testing.M) {
+	agent.Main() // as the init of a guest
+	os.Exit(m.Run())
+}
 
 // TestScripts runs the bundled suite, as "nicsim run" does: captured, and not,
 // because adapters that nobody watches take shorter ways.
@@ -16,6 +23,9 @@ func TestScripts(t *testing.T) {
 	scripts, err := Load()
 	require.NoError(t, err)
 	for _, s := range scripts {
+		if guestKinds(s) != nil {
+			continue
+		}
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			o := Options{Seed: DefaultSeed, Require: need.Required(), Capture: t.ArtifactDir()}
@@ -26,6 +36,35 @@ func TestScripts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGuests runs the scripts of the suite that boot kernels: those that leave it
+// open what runs these on both.
+func TestGuests(t *testing.T) {
+	scripts, err := Load()
+	require.NoError(t, err)
+	for _, s := range scripts {
+		for _, on := range guestKinds(s) {
+			t.Run(s.Name+"/"+on, func(t *testing.T) {
+				t.Parallel()
+				pass(t, s, Options{Seed: DefaultSeed, Require: need.Required(), On: on})
+			})
+		}
+	}
+}
+
+var needsGuest = regexp.MustCompile(`(?m)^need .*\b(guest|uml|qemu)\b`)
+
+// guestKinds is what a script's guests are run on, nothing for one without guests.
+func guestKinds(s Script) []string {
+	m := needsGuest.FindSubmatch(s.Text)
+	switch {
+	case m == nil:
+		return nil
+	case string(m[1]) == "guest":
+		return []string{onUML, onQEMU}
+	}
+	return []string{string(m[1])}
 }
 
 // onLiveClock matches scripts whose time is the host's, which take long.

@@ -14,8 +14,9 @@ import (
 var _ = vocabulary(
 	&command{
 		usage: "need FEATURE ...",
-		what:  "Skips the scenario on a host without these: root, tap, netns, linux, uml, uml-smp or qemu of the lab, or a program.",
-		run:   runNeed,
+		what: "Skips the scenario on a host without these: root, tap, netns, linux, a program, or parts of the lab: uml, uml-smp, qemu, " +
+			"or guest and guest-smp for those of the kind that runs guests.",
+		run: runNeed,
 	},
 	&command{
 		usage: "clock KIND",
@@ -55,6 +56,9 @@ var _ = vocabulary(
 )
 
 func runNeed(c *call) error {
+	for i, word := range c.args {
+		c.args[i] = c.options.guestFeature(word)
+	}
 	err := need.Check(c.args...)
 	if err == nil {
 		return nil

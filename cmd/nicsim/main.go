@@ -43,6 +43,7 @@ type runCmd struct {
 	Capture string   `placeholder:"DIR" help:"Write a pcapng of each scenario into this folder."`
 	Require bool     `help:"Fail where a scenario would be skipped."`
 	Metrics string   `placeholder:"ADDR" help:"Serve counters to Prometheus at this address, such as localhost:9100, while it runs."`
+	On      string   `default:"uml" enum:"uml,qemu" help:"What runs guests where a script leaves it open: ${enum}."`
 	Path    []string `arg:"" optional:"" help:"Scripts, folders of them, or names of the bundled suite."`
 }
 
@@ -50,7 +51,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	totals, err := scenarios.RunFiles(ctx, scenarios.Files{
 		Paths: c.Path, Format: c.Format, MetricsAddr: c.Metrics,
 		Options: scenarios.Options{
-			Seed: c.Seed, Verbose: c.Verbose, Require: c.Require || need.Required(), Capture: c.Capture,
+			Seed: c.Seed, Verbose: c.Verbose, Require: c.Require || need.Required(), Capture: c.Capture, On: c.On,
 		},
 		Style: report.Style{Verbose: c.Verbose, Colour: scenarios.Colour(os.Stdout)},
 	}, os.Stdout)

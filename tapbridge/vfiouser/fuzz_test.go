@@ -67,7 +67,7 @@ func (a *arena) session(t *testing.T, lie byte, f func(c *client)) {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		replies := &client{t: t, conn: conn, memoryOf: nil, far: map[uint64][]byte{0: make([]byte, 1<<20)}}
+		replies := &client{t: t, conn: conn, far: map[uint64][]byte{0: make([]byte, 1<<20)}}
 		replies.meddle = func(h header, p []byte) (header, []byte) {
 			if len(p) > 0 {
 				p[int(lie)%len(p)] ^= lie

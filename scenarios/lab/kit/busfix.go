@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // busFile is User Mode Linux's PCI bus.
@@ -88,9 +89,9 @@ func (w *wrapper) apply(text []byte) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	out.Write(head)
-	out.WriteString(string(bytes.ReplaceAll([]byte(w.begin), []byte(w.name), []byte(inner))))
+	out.WriteString(strings.Replace(w.begin, w.name, inner, 1))
 	out.Write(body)
-	out.WriteString(string(bytes.ReplaceAll([]byte(w.outer[1:]), []byte("inner("), []byte(inner+"("))) + "\n" + w.next)
+	out.WriteString(strings.Replace(w.outer[1:], "inner(", inner+"(", 1) + "\n" + w.next)
 	out.Write(tail)
 	return out.Bytes(), nil
 }

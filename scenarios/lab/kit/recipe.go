@@ -79,7 +79,7 @@ func recipes() []recipe {
 			choose: toolchain(missing), build: buildBuildTools,
 		},
 		{
-			name: Source, what: "kernel source", revision: 1, tools: []string{BuildTools},
+			name: Source, what: "kernel source", revision: 2, tools: []string{BuildTools},
 			suites: []string{forky, backports},
 			choose: newestSource, build: buildSource,
 		},

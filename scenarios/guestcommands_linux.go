@@ -73,6 +73,7 @@ func (w *world) guestsOf() (*guests, error) {
 	return g, w.owned(func() error {
 		w.loop.Add(g.host)
 		w.live.AddSleeper(g.host)
+		w.live.Guard = g.host.Guard
 		return nil
 	})
 }

@@ -110,6 +110,8 @@ func (f *Function) Reset(c Cause) {
 		return
 	}
 	f.resetNow = true
+	// A model that panics amid its reset leaves a function that can be reset again.
+	defer func() { f.resetNow = false }()
 	f.space.reset(c)
 	f.msix.reset()
 	f.line, f.power = false, 0
@@ -117,7 +119,6 @@ func (f *Function) Reset(c Cause) {
 	if f.onReset != nil {
 		f.onReset(c)
 	}
-	f.resetNow = false
 }
 
 // Present says whether the function is on the bus.

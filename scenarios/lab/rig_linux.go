@@ -66,6 +66,7 @@ func NewRig(cfg RigConfig) (*Rig, error) {
 	// Cables first: PAUSE frames that are due arrive before an adapter goes on.
 	r.Loop.Sim.Add(r.host)
 	r.Loop.AddSleeper(r.host)
+	r.Loop.Guard = r.host.Guard
 	return r, nil
 }
 

@@ -88,6 +88,18 @@ func (h *Host) Sleep() {
 	}
 }
 
+// Rest is Sleep for a loop that waits for the clients' sockets by itself. It appends
+// them to sockets.
+func (h *Host) Rest(sockets []int) []int {
+	for _, s := range h.servers {
+		if s.conn != nil {
+			s.session.Sleep()
+			sockets = append(sockets, s.conn.fd)
+		}
+	}
+	return sockets
+}
+
 // Awake ends that.
 func (h *Host) Awake() {
 	for _, s := range h.servers {

@@ -33,7 +33,12 @@ var ErrStopped = errors.New("live: the loop has stopped")
 // before Run, the one that made the Loop does.
 type Loop struct {
 	Sim *sim.Loop
+	// Guard, if there is one, runs each turn of Sim: what can go wrong in it that is
+	// somebody else's fault ends there.
+	Guard func(turn func()) bool
 
+	work     int    // of the last turn
+	simTurn  func() // Sim.Turn into work
 	start    time.Time
 	tasks    *Mailbox[func()]
 	sleepers []Sleeper
@@ -47,6 +52,7 @@ type Loop struct {
 func New() *Loop {
 	l := &Loop{start: time.Now(), wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	l.Sim = sim.NewLoop(sim.NewLive(l.now))
+	l.simTurn = func() { l.work = l.Sim.Turn() }
 	l.tasks = NewMailbox[func()](maxTasks, l.Wake)
 	return l
 }
@@ -157,5 +163,11 @@ func (l *Loop) turn() int {
 		}
 		n += k
 	}
-	return n + l.Sim.Turn()
+	l.work = 1 // for a turn that did not come to its end
+	if l.Guard != nil {
+		l.Guard(l.simTurn)
+	} else {
+		l.simTurn()
+	}
+	return n + l.work
 }

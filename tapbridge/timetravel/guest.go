@@ -1,12 +1,13 @@
+//go:build linux
+
 package timetravel
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"net"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"nicsim.dev/nicsim/sim"
 )
@@ -14,12 +15,14 @@ import (
 // never is when a guest asks to run that has nothing to do (S64_MAX).
 const never = sim.Time(math.MaxInt64)
 
-// writePatience bounds how long a guest that does not read its 16 bytes is waited for.
-const writePatience = 10 * time.Second
+// errLeft is the end of a guest that closed its connection.
+var errLeft = errors.New("it closed the connection")
 
 // guest is a participant.
 type guest struct {
-	conn net.Conn
+	fd   int
+	in   [messageBytes]byte
+	have int
 
 	started bool
 	id      uint64
@@ -34,34 +37,37 @@ type guest struct {
 	sequence uint32 // of our messages
 }
 
-// arrival is a guest's connection, a message from it, or why there will be none any
-// more.
-type arrival struct {
-	from  *guest
-	first bool
-	message
-	err error
-}
-
-// read hands the guest's messages over. It runs on a goroutine of its own.
-func (g *guest) read(put func(arrival)) {
-	for {
-		var b [messageBytes]byte
-		if _, err := io.ReadFull(g.conn, b[:]); err != nil {
-			put(arrival{from: g, err: err})
-			return
-		}
-		put(arrival{from: g, message: parse(&b)})
+// receive returns the next message, if it has come whole.
+func (g *guest) receive() (m message, ok bool, err error) {
+	n, _, err := unix.Recvfrom(g.fd, g.in[g.have:], unix.MSG_DONTWAIT)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return m, false, nil
+	case err == unix.ECONNRESET || err == nil && n == 0 && g.have == 0:
+		return m, false, errLeft
+	case err != nil:
+		return m, false, err
+	case n == 0:
+		return m, false, errors.New("the connection ended amid a message")
 	}
+	if g.have += n; g.have < messageBytes {
+		return m, false, nil
+	}
+	g.have = 0
+	return parse(&g.in), true, nil
 }
 
+// send never finds a socket full whose reader waits for each answer.
 func (g *guest) send(m message) error {
 	var b [messageBytes]byte
 	m.put(&b)
-	if err := g.conn.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {
-		return err
+	n, err := unix.SendmsgN(g.fd, b[:], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	switch {
+	case err == unix.EPIPE || err == unix.ECONNRESET:
+		return errLeft
+	case err == unix.EAGAIN || err == nil && n < len(b):
+		return errors.New("it does not read its messages")
 	}
-	_, err := g.conn.Write(b[:])
 	return err
 }
 
@@ -77,16 +83,17 @@ func (g *guest) tell(op uint32, value uint64) error {
 
 // handle acts upon a message.
 func (s *Scheduler) handle(g *guest, m message) error {
-	if g.started == (m.op == opStart) {
+	if m.op == opStart && !g.started {
+		g.started, g.id, g.start = true, m.time, m.sequence
+		return nil // it is admitted when its turn has come
+	}
+	if !g.admitted || m.op == opStart {
 		return fmt.Errorf("%v is out of order", m)
 	}
 	now := s.Sim.Clock.Now()
 	switch m.op {
 	case opAck:
 		return nil
-	case opStart:
-		g.started, g.id, g.start = true, m.time, m.sequence
-		return nil // it is admitted when its turn has come
 	case opRequest:
 		g.wanted = never
 		if at := sim.Time(m.time); at >= 0 && at < never-g.offset {
@@ -102,28 +109,26 @@ func (s *Scheduler) handle(g *guest, m message) error {
 	case opGet:
 		return g.acknowledge(m, uint64(now-g.offset))
 	case opUpdate:
-		// Guests never run ahead: nobody told them until when they might.
-		if at := sim.Time(m.time) + g.offset; s.running == g && at != now {
+		// A guest runs ahead only until when it was told that it may, and none is.
+		if at := sim.Time(m.time) + g.offset; at != now {
 			return fmt.Errorf("%v, when its time is %d", m, now-g.offset)
 		}
 		return g.acknowledge(m, 0)
 	case opTimeOfDay:
 		return g.acknowledge(m, uint64(s.epochNS+now))
 	case opBroadcast:
-		return errors.Join(g.acknowledge(m, 0), s.broadcast(g, m.time))
+		s.broadcast(g, m.time)
+		return g.acknowledge(m, 0)
 	}
 	return fmt.Errorf("%v is not known", m)
 }
 
 // broadcast passes a guest's word on to those who wait: only they read what they did
 // not ask for.
-func (s *Scheduler) broadcast(from *guest, word uint64) error {
+func (s *Scheduler) broadcast(from *guest, word uint64) {
 	for _, g := range s.guests {
-		if g != from && g.waiting {
-			if err := g.tell(opBroadcast, word); err != nil {
-				s.drop(g, err)
-			}
+		if g != from && g.waiting && g.tell(opBroadcast, word) != nil {
+			s.lost = append(s.lost, g)
 		}
 	}
-	return nil
 }

@@ -1,6 +1,6 @@
-package timetravel
+//go:build linux
 
-import "nicsim.dev/nicsim/sim"
+package timetravel
 
 // advance lets happen what comes next, when the loop is at rest and no guest runs. It
 // returns whether there was anything.
@@ -23,9 +23,8 @@ func (s *Scheduler) advance() bool {
 	g := s.first()
 	switch {
 	case g != nil && g.wanted < event:
-		s.Sim.Clock.AdvanceTo(g.wanted)
 		s.run(g)
-	case event < never && s.seen:
+	case ok:
 		s.Sim.Clock.AdvanceTo(event)
 	default:
 		return false
@@ -33,7 +32,8 @@ func (s *Scheduler) advance() bool {
 	return true
 }
 
-// complete says whether all guests are there that time waits for.
+// complete says whether all guests have come that time waits for. Those that leave
+// later are not waited for again.
 func (s *Scheduler) complete() bool {
 	started := 0
 	for _, g := range s.guests {
@@ -42,7 +42,7 @@ func (s *Scheduler) complete() bool {
 		}
 	}
 	if started >= s.expected {
-		s.expected, s.seen = 0, true // those that leave later are not waited for
+		s.expected = 0
 	}
 	return s.expected == 0
 }
@@ -67,7 +67,7 @@ func (s *Scheduler) first() (first *guest) {
 	return first
 }
 
-// admit starts a guest's clock at 0.
+// admit lets a guest begin, with its clock at 0.
 func (s *Scheduler) admit(g *guest) {
 	g.admitted, g.offset = true, s.Sim.Clock.Now()
 	s.running = g
@@ -76,15 +76,13 @@ func (s *Scheduler) admit(g *guest) {
 	}
 }
 
-// run lets a guest run for the time that it asked for.
+// run lets a guest run at the time that it asked for.
 func (s *Scheduler) run(g *guest) {
-	at := g.wanted
+	s.Sim.Clock.AdvanceTo(g.wanted)
+	at := g.wanted - g.offset
 	g.waiting, g.wanted = false, never
 	s.running = g
-	if err := g.tell(opRun, uint64(at-g.offset)); err != nil {
+	if err := g.tell(opRun, uint64(at)); err != nil {
 		s.drop(g, err)
 	}
 }
-
-// Now returns the simulation's time.
-func (s *Scheduler) Now() sim.Time { return s.Sim.Clock.Now() }

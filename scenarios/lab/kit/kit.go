@@ -99,11 +99,22 @@ func (k *Kit) state(r recipe) State {
 	}
 	for _, input := range r.inputs {
 		// An input that was thrown away does not make what came of it worse.
-		if in := k.parts[input]; in != nil && in.Key != rec.Inputs[input] {
+		in := k.parts[input]
+		if in != nil && (in.Key != rec.Inputs[input] || in.Recipe != recipeOf(input).fingerprint()) {
 			return Stale
 		}
 	}
 	return Ready
+}
+
+// recipeOf finds the recipe of a part that another one is made of.
+func recipeOf(part string) recipe {
+	for _, r := range recipes() {
+		if r.name == part {
+			return r
+		}
+	}
+	panic("kit: no recipe makes " + part)
 }
 
 // Status lists all parts.

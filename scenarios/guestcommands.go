@@ -27,6 +27,11 @@ var _ = vocabulary(
 		run:   runHalt, waits: true,
 	},
 	&command{
+		usage: "reboot GUEST",
+		what:  "Reboots a guest that was booted with reboots, and waits until it is ready again.",
+		run:   runReboot, waits: true,
+	},
+	&command{
 		usage: "console GUEST PATTERN",
 		what:  "Checks that the kernel of a guest has printed what matches a regular expression; \"!\" that it has not.",
 		run:   runConsole, waits: true, negates: true,

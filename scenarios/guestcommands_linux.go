@@ -204,6 +204,14 @@ func runHalt(c *call) error {
 	return g.Close()
 }
 
+func runReboot(c *call) error {
+	g, err := c.findGuest()
+	if err != nil {
+		return err
+	}
+	return g.Reboot(context.Background())
+}
+
 func runConsole(c *call) error {
 	g, err := c.findGuest()
 	if err != nil {

@@ -61,7 +61,6 @@ func setIP(spec segment.Spec, b []byte, i int) {
 	ip.SetTotalLength(uint16(len(ip)))
 	ip.SetID(ip.ID() + uint16(i))
 	if spec.IPv4Checksum {
-		ip.SetChecksum(0)
 		ip.SetChecksum(^Sum(ip[:spec.L4-spec.L3]))
 	}
 }
@@ -94,11 +93,12 @@ func withLength(l4 []byte) uint16 {
 	return uint16(sum>>16 + sum&0xFFFF)
 }
 
-// Seed stores what software leaves in the checksum field of a super-frame: the
-// sum of the pseudo-header with length 0.
+// Seed stores what software leaves in the checksum fields of a super-frame: the
+// sum of the pseudo-header with length 0, and zero in an IPv4 header.
 func Seed(b []byte, l3, l4 int, proto uint8) {
 	var src, dst tcpip.Address
 	if b[l3]>>4 == 4 {
+		header.IPv4(b[l3:]).SetChecksum(0)
 		src, dst = header.IPv4(b[l3:]).SourceAddress(), header.IPv4(b[l3:]).DestinationAddress()
 	} else {
 		src, dst = header.IPv6(b[l3:]).SourceAddress(), header.IPv6(b[l3:]).DestinationAddress()

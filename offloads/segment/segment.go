@@ -20,7 +20,7 @@ type Segmenter struct {
 	id      uint16 // of the prototype
 	seq     uint32
 	flags   uint16 // data offset and flags of the prototype
-	ipSum   uint32 // of the IPv4 header, its changing fields taken as zero
+	ipSum   uint32 // of all that IPLEN covers, changing fields taken as zero, and the seed
 	l4Sum   uint32 // of the upper-layer header, its changing fields taken as zero, and the seed
 	header  [maxHeaderBytes]byte
 	current []byte // the rest of pieces[0]
@@ -69,9 +69,6 @@ func (s *Segmenter) prepare() {
 		ip := s.header[s.spec.L3:s.spec.L4]
 		s.id = binary.BigEndian.Uint16(ip[ipv4ID:])
 		clear(ip[ipv4Length : ipv4ID+2])
-		if s.spec.IPv4Checksum {
-			clear(ip[ipv4Checksum : ipv4Checksum+2])
-		}
 		s.ipSum = uint32(checksum.Sum(ip, 0))
 	}
 	l4 := s.header[s.spec.L4:s.spec.HeaderBytes]

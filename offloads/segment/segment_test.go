@@ -2,6 +2,7 @@ package segment_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"testing"
 
@@ -129,6 +130,31 @@ func TestFlags(t *testing.T) {
 	}
 	const fin, psh, cwr = 1, 8, 0x80
 	require.Equal(t, []byte{0xFF &^ (fin | psh), 0xFF &^ (fin | psh | cwr), 0xFF &^ cwr}, got, "masks after reset")
+}
+
+// A driver has a tunnel's packet segmented as one whose IP header is longer: its
+// outer IP header is completed, and its inner TCP header. What lies between the two
+// is copied, and the driver cancels its sum in the outer header's checksum.
+func TestTunnel(t *testing.T) {
+	inner := craft.Packet{Proto: craft.TCP, Seq: 1, Flags: 0x10, IPv6: true, Payload: craft.Payload(3000)}
+	spec, b := super(inner, 1000)
+	outer := craft.Packet{Proto: craft.UDP, ID: 7}.Frame() // 20 bytes of IP, 8 of UDP
+	vxlan := append(outer[:14+20+8:14+20+8], 8, 0, 0, 0, 0, 0, 100, 0)
+	frame := append(vxlan, b...)
+	cancels := refmodel.Sum(frame[14+20 : len(vxlan)+spec.L4])
+	binary.BigEndian.PutUint16(frame[14+10:], ^cancels)
+	spec.HeaderBytes, spec.L3, spec.L4 = spec.HeaderBytes+len(vxlan), 14, spec.L4+len(vxlan)
+	spec.IPv6, spec.IPv4Checksum = false, true
+
+	want := all(t, func() segment.Spec { s, _ := super(inner, 1000); return s }(), [][]byte{b})
+	for i, s := range all(t, spec, scatter(frame, 33)) {
+		ip := header.IPv4(s[14:])
+		require.True(t, ip.IsChecksumValid(), "segment %d", i)
+		require.EqualValues(t, 7+i, ip.ID())
+		require.EqualValues(t, len(s)-14, ip.TotalLength())
+		require.Equal(t, want[i][spec.L4-len(vxlan):], s[spec.L4:], "TCP header and payload")
+		require.Equal(t, frame[14+20:spec.L4], s[14+20:spec.L4], "what lies between")
+	}
 }
 
 func TestChecksumsLeftAlone(t *testing.T) {

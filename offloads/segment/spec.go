@@ -18,7 +18,10 @@ type Spec struct {
 	UDP  bool
 	SNAP bool // the frame has an 802.3 length, eight bytes of LLC/SNAP header ahead of L3
 
-	IPv4Checksum bool // insert the IPv4 header checksum, from zero
+	// IPv4Checksum inserts the IPv4 header checksum. All that lies between L3 and L4
+	// is added up, with what its field holds: zero, or, of a tunnel's packet, what
+	// cancels the headers that lie behind the IP header (the kernel's ixgbe_tso).
+	IPv4Checksum bool
 	L4Checksum   bool // insert the TCP or UDP checksum; its field holds the pseudo-header's sum without length
 
 	// Masks of the 12 bits from FIN up, for segments that are not alone (82599

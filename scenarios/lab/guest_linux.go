@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -76,38 +77,63 @@ func launch(ctx context.Context, cmd *exec.Cmd, channel net.Conn, log *console, 
 		console: log, cmd: cmd, channel: channel, out: agent.NewEncoder(channel),
 		commands: map[uint16]*command{}, ready: make(chan error, 1), dead: make(chan struct{}),
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	started := make(chan error)
+	go g.run(started)
+	if err := <-started; err != nil {
+		channel.Close()
 		return nil, err
 	}
-	go g.wait()
 	go g.read(setup)
-	timeout := time.NewTimer(bootPatience)
-	defer timeout.Stop()
-	var err error
-	select {
-	case err = <-g.ready:
-	case <-g.dead:
-		err = g.death()
-	case <-timeout.C:
-		err = &HangError{fmt.Sprintf("was not ready after %v", bootPatience), log.Tail()}
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
-	if err != nil {
+	if err := g.waitReady(ctx); err != nil {
 		g.Kill()
 		return nil, err
 	}
 	return g, nil
 }
 
-func (g *Guest) wait() {
-	err := g.cmd.Wait()
+// run starts the process and waits for its end, on a thread of its own: the process
+// is to end with us, and the kernel takes the end of the thread that started it for
+// ours.
+func (g *Guest) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	err := g.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	err = g.cmd.Wait()
 	g.mu.Lock()
 	g.deadErr = err
 	g.mu.Unlock()
 	close(g.dead)
 	g.channel.Close()
+}
+
+// waitReady waits until the agent has everything in place.
+func (g *Guest) waitReady(ctx context.Context) error {
+	timeout := time.NewTimer(bootPatience)
+	defer timeout.Stop()
+	select {
+	case err := <-g.ready:
+		return err
+	case <-g.dead:
+		return g.death()
+	case <-timeout.C:
+		return &HangError{fmt.Sprintf("was not ready after %v", bootPatience), g.console.Tail()}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Reboot reboots the guest and waits until it is ready again.
+func (g *Guest) Reboot(ctx context.Context) error {
+	if err := g.out.Send(agent.KindReboot, 0, nil); err != nil {
+		<-g.dead
+		return g.death()
+	}
+	return g.waitReady(ctx)
 }
 
 // death says why the guest has ended although nobody asked it to.

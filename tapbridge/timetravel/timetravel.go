@@ -127,7 +127,8 @@ func (s *Scheduler) Run(ctx context.Context) {
 	defer s.tasks.Close()
 	defer context.AfterFunc(ctx, func() { s.stopping.Store(true); s.Wake() })()
 	for !s.stopping.Load() {
-		if s.turn() == 0 && s.poll(0) == 0 && s.rest() == 0 && !s.advance() {
+		// Guests are listened to in any case: a part may wait for one to go on.
+		if s.turn()+s.poll(0) == 0 && s.rest() == 0 && !s.advance() {
 			s.await()
 		}
 	}

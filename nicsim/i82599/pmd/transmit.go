@@ -240,6 +240,8 @@ func (p *PMD) gso(ctx *ixgbe.AdvContext, pkt *driver.TxPacket, frame []byte, h *
 	sum := checksum.PseudoIPv4
 	if h.Kind&parse.IPv6 != 0 {
 		sum = checksum.PseudoIPv6
+	} else {
+		clear(frame[h.L3+10 : h.L3+12]) // what the field holds is added up as well
 	}
 	binary.BigEndian.PutUint16(frame[field:], sum(frame, int(h.L3), h.Proto, 0))
 	return true

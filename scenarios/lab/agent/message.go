@@ -23,6 +23,7 @@ const (
 	KindKill   Kind = 'k' // ends a command and its children
 	KindResize Kind = 'w' // Size
 	KindHalt   Kind = 'h' // switches the guest off
+	KindReboot Kind = 'b'
 )
 
 // From the guest:

@@ -56,6 +56,10 @@ func serve(text string) error {
 		if err != nil || m.Kind == KindHalt {
 			return err
 		}
+		if m.Kind == KindReboot {
+			unix.Sync()
+			return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
+		}
 		if err := s.handle(m); err != nil {
 			return err
 		}

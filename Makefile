@@ -1,10 +1,11 @@
-# "make test" runs every test that this machine can run; what needs root or a
-# program that is not installed is skipped by name. REQUIRE=all turns skips into
-# failures.
+# "make test" runs every test that this machine can run; what needs root, a program
+# that is not installed or a lab that is not set up is skipped by name. REQUIRE=all
+# turns skips into failures. Tests that boot guests come after the others: both would
+# disturb each other. "make test-long" runs what takes too long for every change.
 GO ?= go
 REQUIRE ?=
 
-.PHONY: all test lint build cross
+.PHONY: all test test-long lint build cross
 
 all: build lint test
 
@@ -12,7 +13,12 @@ build:
 	$(GO) build ./...
 
 test:
-	NICSIM_REQUIRE=$(REQUIRE) $(GO) test ./...
+	NICSIM_REQUIRE=$(REQUIRE) $(GO) test -skip '^TestGuest' ./...
+	NICSIM_REQUIRE=$(REQUIRE) $(GO) test -run '^TestGuest' -count=1 -timeout 60m ./scenarios/... ./tapbridge/...
+
+test-long:
+	$(GO) run ./cmd/nicsim run $(if $(REQUIRE),-require) testdata/long
+	$(GO) run ./cmd/nicsim bench guest guest-uml
 
 lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; false; }

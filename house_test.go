@@ -177,7 +177,7 @@ var allowed = map[string][]string{
 	"scenarios": {
 		"gvisor.dev/gvisor", "github.com/rogpeppe/go-internal", "github.com/prometheus/client_golang",
 		"golang.zx2c4.com/wireguard", "golang.org/x/sys", "github.com/vishvananda/netlink", "github.com/vishvananda/netns",
-		"github.com/cavaliergopher/cpio",
+		"github.com/cavaliergopher/cpio", "github.com/cilium/ebpf",
 	},
 	"cmd": {"github.com/alecthomas/kong"},
 }

@@ -9,7 +9,7 @@ import (
 
 var _ = vocabulary(
 	&command{
-		usage: "boot GUEST A ... [on=KIND] [smp=N] [mem=MiB] [append=WORDS] [driver=NAME] [rootports] [reboots] [bare]",
+		usage: "boot GUEST A ... [on=KIND] [smp=N] [mem=MiB] [append=WORDS] [driver=NAME] [rootports] [reboots] [bare] [older]",
 		what: "Boots a kernel whose own drivers program these adapters: eth0, eth1 and so on. The second one of a cable is in " +
 			"network namespace remote. KIND is uml, which is the default, or qemu. With driver, that one takes them instead, as " +
 			"uio_pci_generic does for programs. It needs the live clock.",

@@ -104,7 +104,7 @@ func runBoot(c *call) error {
 	if err != nil {
 		return err
 	}
-	programs, err := lab.Find(lab.Choice{On: on, CPUs: cpus})
+	programs, err := lab.Find(lab.Choice{On: on, CPUs: cpus, Older: c.has("older")})
 	if err != nil {
 		return err
 	}

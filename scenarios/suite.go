@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -33,6 +34,21 @@ type Script struct {
 func (s Script) Why() string {
 	first, _, _ := bytes.Cut(s.Text, []byte("\n"))
 	return strings.TrimSpace(strings.TrimPrefix(string(first), "#"))
+}
+
+var needsGuest = regexp.MustCompile(`(?m)^need .*\b(guest|uml|qemu)\b`)
+
+// Guests is what runs the kernels that a script boots: both kinds where it leaves
+// that open, nothing for one that boots none.
+func (s Script) Guests() []string {
+	m := needsGuest.FindSubmatch(s.Text)
+	switch {
+	case m == nil:
+		return nil
+	case string(m[1]) == "guest":
+		return []string{onUML, onQEMU}
+	}
+	return []string{string(m[1])}
 }
 
 // errNoScripts is wrapped when a path holds no script.

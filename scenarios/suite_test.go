@@ -23,7 +23,7 @@ func TestScripts(t *testing.T) {
 	scripts, err := Load()
 	require.NoError(t, err)
 	for _, s := range scripts {
-		if guestKinds(s) != nil {
+		if s.Guests() != nil {
 			continue
 		}
 		t.Run(s.Name, func(t *testing.T) {
@@ -44,27 +44,13 @@ func TestGuests(t *testing.T) {
 	scripts, err := Load()
 	require.NoError(t, err)
 	for _, s := range scripts {
-		for _, on := range guestKinds(s) {
+		for _, on := range s.Guests() {
 			t.Run(s.Name+"/"+on, func(t *testing.T) {
 				t.Parallel()
 				pass(t, s, Options{Seed: DefaultSeed, Require: need.Required(), On: on})
 			})
 		}
 	}
-}
-
-var needsGuest = regexp.MustCompile(`(?m)^need .*\b(guest|uml|qemu)\b`)
-
-// guestKinds is what a script's guests are run on, nothing for one without guests.
-func guestKinds(s Script) []string {
-	m := needsGuest.FindSubmatch(s.Text)
-	switch {
-	case m == nil:
-		return nil
-	case string(m[1]) == "guest":
-		return []string{onUML, onQEMU}
-	}
-	return []string{string(m[1])}
 }
 
 // onLiveClock matches scripts whose time is the host's, which take long.

@@ -52,21 +52,26 @@ type benchmark struct {
 	name    string
 	against string // what the reference is, for the table
 	run     func(o *Options) (Result, error)
+	// many is run for a benchmark that measures several things, each named behind its
+	// own name and a dash.
+	many func(o *Options) ([]Result, error)
+	// long is set for one that is only run when it is named.
+	long bool
 }
 
 // benchmarks are all of them, in the order in which they run.
 var benchmarks = slices.Concat([]benchmark{
-	{"ring64", "a bare loop over descriptors", compare(newRing64)},
+	{name: "ring64", against: "a bare loop over descriptors", run: compare(newRing64)},
 }, wireguard, []benchmark{
-	{"tso-limit", "one copy and one checksum pass", compare(newTSOLimit)},
-	{"rsc", "gVisor's GRO", compare(newRSC)},
-	{"rss", "Toeplitz without tables", compare(newRSS)},
-	{"checksum", "gVisor's headers and checksum", compare(newChecksum)},
-	{"hdrsplit", "a plain copy", compare(newHeaderSplit)},
-	{"demo", "the same stacks on gVisor's pipe", compare(newDemo)},
-	{"memory", "the limit", memory},
-	{"suite", "the limit", suite()},
-})
+	{name: "tso-limit", against: "one copy and one checksum pass", run: compare(newTSOLimit)},
+	{name: "rsc", against: "gVisor's GRO", run: compare(newRSC)},
+	{name: "rss", against: "Toeplitz without tables", run: compare(newRSS)},
+	{name: "checksum", against: "gVisor's headers and checksum", run: compare(newChecksum)},
+	{name: "hdrsplit", against: "a plain copy", run: compare(newHeaderSplit)},
+	{name: "demo", against: "the same stacks on gVisor's pipe", run: compare(newDemo)},
+	{name: "memory", against: "the limit", run: memory},
+	{name: "suite", against: "the limit", run: suite()},
+}, guestBenchmarks)
 
 // Names lists the benchmarks in the order in which they run.
 func Names() []string {
@@ -101,22 +106,36 @@ func run(w io.Writer, o Options, chosen []benchmark) error {
 	p := printer{w: w, json: o.JSON}
 	for _, b := range chosen {
 		fmt.Fprintf(o.Progress, "%s ", b.name)
-		r, err := b.run(&o)
+		results, err := b.measure(&o)
 		fmt.Fprintln(o.Progress)
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
-		r.Name, r.Against = b.name, b.against
-		if err := p.print(r); err != nil {
-			return err
+		for _, r := range results {
+			if err := p.print(r); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+func (b *benchmark) measure(o *Options) ([]Result, error) {
+	if b.many != nil {
+		results, err := b.many(o)
+		for i := range results {
+			results[i].Name = b.name + "-" + results[i].Name
+		}
+		return results, err
+	}
+	r, err := b.run(o)
+	r.Name, r.Against = b.name, b.against
+	return []Result{r}, err
+}
+
 func choose(names []string) ([]benchmark, error) {
 	if len(names) == 0 {
-		return benchmarks, nil
+		return slices.DeleteFunc(slices.Clone(benchmarks), func(b benchmark) bool { return b.long }), nil
 	}
 	var chosen []benchmark
 	for _, name := range names {

@@ -18,6 +18,9 @@ var short = Options{Rounds: 2, Round: 2 * time.Millisecond}
 
 func TestEveryBenchmarkDoesItsWork(t *testing.T) {
 	for _, b := range benchmarks {
+		if b.long {
+			continue // those are run by command: each takes minutes
+		}
 		t.Run(b.name, func(t *testing.T) {
 			o := short
 			o.JSON = true

@@ -9,7 +9,7 @@ import (
 
 // wireguard is the benchmark against wireguard-go, whose segmentation is built
 // for Linux alone.
-var wireguard = []benchmark{{"tso", "gsoSplit of wireguard-go", compare(newTSO)}}
+var wireguard = []benchmark{{name: "tso", against: "gsoSplit of wireguard-go", run: compare(newTSO)}}
 
 // virtioNetHdr has the layout of the type of that name in wireguard-go's
 // tun/offload_linux.go, and of struct virtio_net_hdr.

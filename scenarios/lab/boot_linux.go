@@ -142,7 +142,7 @@ func Present(nics []NIC) (shown []agent.NIC, env []string) {
 		at[n.ID] = i
 	}
 	for i, n := range nics {
-		s := agent.NIC{MAC: macText(n.MAC), Name: fmt.Sprintf("eth%d", i), Link: n.Peer != PeerNone}
+		s := agent.NIC{MAC: MACText(n.MAC), Name: fmt.Sprintf("eth%d", i), Link: n.Peer != PeerNone}
 		pair := i // the number of the pair of addresses is that of its first adapter
 		host := 1
 		if first, ok := at[n.With]; ok && n.Peer == PeerPair && first < i {
@@ -160,6 +160,7 @@ func Present(nics []NIC) (shown []agent.NIC, env []string) {
 	return shown, env
 }
 
-func macText(m [6]byte) string {
+// MACText is a MAC address as Linux writes it.
+func MACText(m [6]byte) string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
 }

@@ -301,7 +301,12 @@ const (
 	// maxConsoleBytes bounds what is kept.
 	maxConsoleBytes = 4 << 20
 	tailLines       = 25
+	// panicLines are kept from a panic on, with some of what was before it.
+	panicLines, beforePanic = 40, 3
 )
+
+// panicked is how a kernel's last words begin.
+const panicked = "Kernel panic"
 
 // Write implements io.Writer.
 func (c *console) Write(p []byte) (int, error) {
@@ -324,9 +329,13 @@ func (c *console) Text() string {
 	return string(c.text)
 }
 
-// Tail returns the last lines.
+// Tail returns the last lines, or those around a panic.
 func (c *console) Tail() string {
 	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(c.Text(), "\r", "")), "\n")
+	if i := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, panicked) }); i >= 0 {
+		first := max(0, i-beforePanic)
+		return strings.Join(lines[first:min(len(lines), first+panicLines)], "\n")
+	}
 	return strings.Join(lines[max(0, len(lines)-tailLines):], "\n")
 }
 
@@ -334,7 +343,7 @@ func (c *console) Tail() string {
 func (c *console) Panicked() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return bytes.Contains(c.text, []byte("Kernel panic"))
+	return bytes.Contains(c.text, []byte(panicked))
 }
 
 // socketPair returns two ends of a channel: ours, and one for a child.

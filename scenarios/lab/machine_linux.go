@@ -31,6 +31,8 @@ type Machine struct {
 	Setup     agent.Setup
 	// Append is more for the kernel's command line.
 	Append []string
+	// Devices are more of QEMU's arguments.
+	Devices []string
 	// RootPorts puts each adapter behind a PCI Express root port (QEMU).
 	RootPorts bool
 	// Reboots lets the guest reboot; otherwise it ends instead.
@@ -70,7 +72,7 @@ func (m *Machine) Start(ctx context.Context) (*Guest, error) {
 	}
 	defer theirs.Close()
 	log := &console{copyTo: m.Console}
-	m.Setup.Path = m.Programs.Path
+	m.Setup.Path, m.Setup.Self = m.Programs.Path, init
 	if m.Setup.Hostname == "" {
 		m.Setup.Hostname = "guest"
 	}

@@ -24,6 +24,10 @@ var (
 		_, err := k.Stock()
 		return errors.Join(err, second(k.QEMU()), second(k.Busybox()))
 	}))
+	_ = need.Add("stock-6.12", has(func(k *kit.Kit) error {
+		_, err := k.Stock612()
+		return err
+	}))
 	_ = need.Add("selftests", has(func(k *kit.Kit) error { return errors.Join(second(k.Selftests()), second(k.ToolsBin())) }))
 )
 

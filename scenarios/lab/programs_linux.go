@@ -16,6 +16,8 @@ type Choice struct {
 	Modules string // of Kernel
 	QEMU    string // none for the lab's
 	CPUs    int
+	// Older asks for the lab's older kernel for QEMU.
+	Older bool
 }
 
 // Find returns the programs for a choice: those that are given, and the lab's for
@@ -82,6 +84,9 @@ func findQEMU(p *Programs, k *kit.Kit, c Choice) error {
 		set(&p.Image, v, err)
 	} else {
 		stock, err := k.Stock()
+		if c.Older {
+			stock, err = k.Stock612()
+		}
 		set(&p.Image, stock.Image, err)
 		p.Modules = stock.Modules
 	}

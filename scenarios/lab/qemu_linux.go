@@ -56,7 +56,8 @@ func (m *Machine) qemuArgs(initrd string) []string {
 	for _, w := range m.Setup.Writable {
 		args = append(args, "-virtfs", fmt.Sprintf("local,path=%s,mount_tag=%s,security_model=none,multidevs=remap", w.Path, w.Share))
 	}
-	return append(args, QEMUOptions(m.Slots, memory, m.RootPorts)...)
+	args = append(args, QEMUOptions(m.Slots, memory, m.RootPorts)...)
+	return append(args, m.Devices...)
 }
 
 func (m *Machine) qemuAppend() []string {

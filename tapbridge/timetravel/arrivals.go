@@ -59,6 +59,7 @@ func (s *Scheduler) poll(milliseconds int) int {
 		s.drop(g, errLeft)
 	}
 	s.lost = nil
+	s.sockets = s.sockets[:0] // some may be gone at the next rest
 	return n
 }
 
@@ -73,11 +74,11 @@ func (s *Scheduler) accept() {
 		unix.Close(fd)
 		s.log.Warn("a guest was turned away: there are too many in the simulation")
 	default:
-		s.guests = append(s.guests, &guest{fd: fd, wanted: never})
+		s.guests = append(s.guests, &participant{fd: fd, wanted: never})
 	}
 }
 
-func (s *Scheduler) hear(g *guest) {
+func (s *Scheduler) hear(g *participant) {
 	m, ok, err := g.receive()
 	if ok {
 		err = s.handle(g, m)
@@ -88,7 +89,7 @@ func (s *Scheduler) hear(g *guest) {
 }
 
 // drop ends a guest's part in the simulation.
-func (s *Scheduler) drop(g *guest, why error) {
+func (s *Scheduler) drop(g *participant, why error) {
 	i := slices.Index(s.guests, g)
 	if i < 0 {
 		return

@@ -48,7 +48,7 @@ func (s *Scheduler) complete() bool {
 }
 
 // newcomer returns the guest with the lowest number that has not been admitted.
-func (s *Scheduler) newcomer() (first *guest) {
+func (s *Scheduler) newcomer() (first *participant) {
 	for _, g := range s.guests {
 		if g.started && !g.admitted && (first == nil || g.id < first.id) {
 			first = g
@@ -58,7 +58,7 @@ func (s *Scheduler) newcomer() (first *guest) {
 }
 
 // first returns the guest that is to run next, if any ever is.
-func (s *Scheduler) first() (first *guest) {
+func (s *Scheduler) first() (first *participant) {
 	for _, g := range s.guests {
 		if g.waiting && g.wanted < never && (first == nil || g.wanted < first.wanted || g.wanted == first.wanted && g.id < first.id) {
 			first = g
@@ -68,7 +68,7 @@ func (s *Scheduler) first() (first *guest) {
 }
 
 // admit lets a guest begin, with its clock at 0.
-func (s *Scheduler) admit(g *guest) {
+func (s *Scheduler) admit(g *participant) {
 	g.admitted, g.offset = true, s.Sim.Clock.Now()
 	s.running = g
 	if err := g.acknowledge(message{sequence: g.start}, 0); err != nil {
@@ -77,7 +77,7 @@ func (s *Scheduler) admit(g *guest) {
 }
 
 // run lets a guest run at the time that it asked for.
-func (s *Scheduler) run(g *guest) {
+func (s *Scheduler) run(g *participant) {
 	s.Sim.Clock.AdvanceTo(g.wanted)
 	at := g.wanted - g.offset
 	g.waiting, g.wanted = false, never

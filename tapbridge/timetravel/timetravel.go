@@ -46,19 +46,25 @@ type Part interface {
 // calls Run owns Sim and all its parts; before Run, the one that made it does.
 type Scheduler struct {
 	Sim *sim.Loop
+	// Guard, if there is one, runs each turn of Sim, as in live.Loop.
+	Guard func(turn func()) bool
 
+	work     int // of the last turn
 	log      *slog.Logger
 	path     string
 	epochNS  sim.Time
 	expected int // guests that time waits for
 	parts    []Part
 
-	listener, wake int // a socket and an eventfd
-	guests         []*guest
-	lost           []*guest // could not be told
-	running        *guest   // nil when all wait
-	sockets        []int    // of the parts, at the last rest
-	fds            []unix.PollFd
+	listener int // a socket
+	bound    bool
+	wake     int      // an eventfd
+	waker    *os.File // the same, for other goroutines
+	guests   []*participant
+	lost     []*participant // could not be told
+	running  *participant   // nil when all wait
+	sockets  []int          // of the parts, at the last rest
+	fds      []unix.PollFd
 
 	tasks    *live.Mailbox[func()]
 	stopping atomic.Bool
@@ -69,7 +75,7 @@ type Scheduler struct {
 func New(cfg Config, log *slog.Logger) (*Scheduler, error) {
 	s := &Scheduler{
 		Sim: sim.NewLoop(sim.NewVirtual()), log: log, path: cfg.Path, epochNS: sim.Time(cfg.Epoch.UnixNano()), expected: cfg.Guests,
-		listener: -1, wake: -1, stopped: make(chan struct{}),
+		listener: -1, stopped: make(chan struct{}),
 	}
 	if err := s.open(); err != nil {
 		s.close()
@@ -83,12 +89,14 @@ func (s *Scheduler) open() (err error) {
 	if s.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return err
 	}
+	s.waker = os.NewFile(uintptr(s.wake), "eventfd")
 	if s.listener, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return err
 	}
 	if err := unix.Bind(s.listener, &unix.SockaddrUnix{Name: s.path}); err != nil {
 		return err
 	}
+	s.bound = true
 	return unix.Listen(s.listener, maxGuests)
 }
 
@@ -97,7 +105,7 @@ func (s *Scheduler) open() (err error) {
 func (s *Scheduler) Attend(p Part) { s.parts = append(s.parts, p) }
 
 // Wake makes a waiting loop turn. Any goroutine may call it.
-func (s *Scheduler) Wake() { unix.Write(s.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
+func (s *Scheduler) Wake() { s.waker.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0}) }
 
 // Do runs f on the owner's goroutine, between turns, and waits for it. It must not be
 // called there. The error is live.ErrStopped, and then f did not run.
@@ -153,8 +161,16 @@ func (s *Scheduler) turn() (n int) {
 		}
 		n += k
 	}
-	return n + s.Sim.Turn()
+	s.work = 1 // for a turn that did not come to its end
+	if s.Guard != nil {
+		s.Guard(s.simTurn)
+	} else {
+		s.simTurn()
+	}
+	return n + s.work
 }
+
+func (s *Scheduler) simTurn() { s.work = s.Sim.Turn() }
 
 func (s *Scheduler) close() {
 	for len(s.guests) > 0 {
@@ -162,10 +178,11 @@ func (s *Scheduler) close() {
 	}
 	if s.listener >= 0 {
 		unix.Close(s.listener)
+	}
+	if s.bound {
 		os.Remove(s.path)
 	}
-	if s.wake >= 0 {
-		unix.Close(s.wake)
-		s.wake = -1
+	if s.waker != nil {
+		s.waker.Close()
 	}
 }

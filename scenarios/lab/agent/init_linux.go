@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nicsim.dev/scenarios/lab/xdp"
 )
 
 // The words by which a kernel, or the agent's own init, starts this program.
@@ -32,6 +34,9 @@ func Main() {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	if len(os.Args) >= 2 && os.Args[1] == xdp.Word {
+		os.Exit(xdp.Main(os.Args[2:]))
 	}
 }
 

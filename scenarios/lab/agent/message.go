@@ -60,6 +60,8 @@ type Setup struct {
 	Writable []Writable
 	// Path is appended to PATH: the lab's own programs.
 	Path string
+	// Self is this program on the host. Guests know it as nicsim.
+	Self string
 	Env  []string
 	// Modules is the folder of the kernel's modules on the host, none for a kernel
 	// without; Busybox is the program that loads them where the host has no other.

@@ -43,10 +43,25 @@ func enterRoot(setup Setup) error {
 	if err := mountKernel(); err != nil {
 		return err
 	}
+	if err := placeSelf(setup.Self); err != nil {
+		return err
+	}
 	if setup.Modules != "" {
 		return placeModules(setup)
 	}
 	return nil
+}
+
+// placeSelf puts this program where a guest's shell finds it.
+func placeSelf(self string) error {
+	const name = "/usr/local/bin/nicsim"
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(self, name)
 }
 
 // placeModules puts the kernel's modules, which lie elsewhere on the host, where

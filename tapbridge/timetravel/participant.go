@@ -18,8 +18,8 @@ const never = sim.Time(math.MaxInt64)
 // errLeft is the end of a guest that closed its connection.
 var errLeft = errors.New("it closed the connection")
 
-// guest is a participant.
-type guest struct {
+// participant is a guest: one kernel.
+type participant struct {
 	fd   int
 	in   [messageBytes]byte
 	have int
@@ -38,7 +38,7 @@ type guest struct {
 }
 
 // receive returns the next message, if it has come whole.
-func (g *guest) receive() (m message, ok bool, err error) {
+func (g *participant) receive() (m message, ok bool, err error) {
 	n, _, err := unix.Recvfrom(g.fd, g.in[g.have:], unix.MSG_DONTWAIT)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
@@ -58,7 +58,7 @@ func (g *guest) receive() (m message, ok bool, err error) {
 }
 
 // send never finds a socket full whose reader waits for each answer.
-func (g *guest) send(m message) error {
+func (g *participant) send(m message) error {
 	var b [messageBytes]byte
 	m.put(&b)
 	n, err := unix.SendmsgN(g.fd, b[:], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
@@ -71,18 +71,18 @@ func (g *guest) send(m message) error {
 	return err
 }
 
-func (g *guest) acknowledge(m message, value uint64) error {
+func (g *participant) acknowledge(m message, value uint64) error {
 	return g.send(message{opAck, m.sequence, value})
 }
 
 // tell sends a message of ours. Its acknowledgement says nothing new.
-func (g *guest) tell(op uint32, value uint64) error {
+func (g *participant) tell(op uint32, value uint64) error {
 	g.sequence++
 	return g.send(message{op, g.sequence, value})
 }
 
 // handle acts upon a message.
-func (s *Scheduler) handle(g *guest, m message) error {
+func (s *Scheduler) handle(g *participant, m message) error {
 	if m.op == opStart && !g.started {
 		g.started, g.id, g.start = true, m.time, m.sequence
 		return nil // it is admitted when its turn has come
@@ -125,7 +125,7 @@ func (s *Scheduler) handle(g *guest, m message) error {
 
 // broadcast passes a guest's word on to those who wait: only they read what they did
 // not ask for.
-func (s *Scheduler) broadcast(from *guest, word uint64) {
+func (s *Scheduler) broadcast(from *participant, word uint64) {
 	for _, g := range s.guests {
 		if g != from && g.waiting && g.tell(opBroadcast, word) != nil {
 			s.lost = append(s.lost, g)

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package bench
+
+// guestBenchmarks need Linux.
+var guestBenchmarks []benchmark

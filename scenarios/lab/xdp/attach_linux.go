@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -56,19 +55,17 @@ func (a *attachment) close() (err error) {
 	return errors.Join(err, a.program.Close(), a.target.Close())
 }
 
-// carrier waits for an interface's link.
+// carrier waits for an interface's link. The operational state, which the kernel
+// brings up to date later, does not say that a driver has just lost it.
 func carrier(name string) error {
-	deadline := time.Now().Add(linkPatience)
-	for {
-		state, err := os.ReadFile("/sys/class/net/" + name + "/operstate")
+	for deadline := time.Now().Add(linkPatience); time.Now().Before(deadline); time.Sleep(linkPoll) {
+		state, err := os.ReadFile("/sys/class/net/" + name + "/carrier")
 		if err != nil {
 			return err
 		}
-		if s := strings.TrimSpace(string(state)); s == "up" || s == "unknown" {
+		if string(state) == "1\n" {
 			return nil
-		} else if time.Now().After(deadline) {
-			return fmt.Errorf("%s: its link is %s after %v", name, s, linkPatience)
 		}
-		time.Sleep(linkPoll)
 	}
+	return fmt.Errorf("%s: no link after %v", name, linkPatience)
 }

@@ -14,11 +14,6 @@ import (
 // call.
 const lookEvery = 64
 
-// busyTurns is for how many turns after a command an awake loop goes on polling, which
-// is some hundred microseconds. Where cores are scarce, a guest that had to kick takes
-// that long to come back from it, and would have to kick each time.
-const busyTurns = 512
-
 var errNoInterruptBuffer = errors.New("a buffer for interrupts is too short, or to be read")
 
 // session is one guest's time with the function.
@@ -34,7 +29,6 @@ type session struct {
 
 	asleep      bool
 	looked      int   // turns since the socket was looked at
-	busy        int   // turns for which the guest is taken to be
 	kicked      int   // work that kicks have done
 	calls       uint8 // a bit for each ring of whose used entries the guest is to be told
 	starved     bool  // an interrupt waits for a buffer
@@ -84,19 +78,7 @@ func (s *session) Step(budget int) (int, error) {
 		return work, s.failed
 	}
 	n, err := s.sendCalls()
-	return work + n + s.stayAwake(work), err
-}
-
-// stayAwake counts as work while the guest is busy and the loop awake.
-func (s *session) stayAwake(work int) int {
-	switch {
-	case work > 0:
-		s.busy = busyTurns
-	case s.busy > 0 && !s.asleep:
-		s.busy--
-		return 1
-	}
-	return 0
+	return work + n, err
 }
 
 // sendCalls tells the guest of used entries, once for all that have gathered.

@@ -37,6 +37,13 @@ var _ = vocabulary(
 		run:   runConsole, waits: true, negates: true,
 	},
 	&command{
+		usage: "travel A ... -- COMMAND ...",
+		what: "Boots a kernel in User Mode Linux with these adapters, as boot does, whose time is the script's virtual clock, runs " +
+			"a command in it and switches it off. The same happens each time, and waiting costs nothing. What the command prints " +
+			"is for stdout and stderr.",
+		run: runTravel, negates: true,
+	},
+	&command{
 		usage: "hang A QUEUE",
 		what:  "Stops a transmit queue from taking descriptors until A's driver resets the adapter.",
 		run:   runHang,

@@ -155,8 +155,9 @@ func runBoot(c *call) error {
 	return nil
 }
 
-// offer serves an adapter of the script's on a socket.
-func (c *call) offer(h *guest.Host, on lab.On, dir, name string) (lab.NIC, lab.Slot, error) {
+// present says how a guest is to see an adapter of the script's, and on which socket
+// it is.
+func (c *call) present(dir, name string) (lab.NIC, lab.Slot, error) {
 	a, err := c.adapter(name)
 	if err != nil {
 		return lab.NIC{}, lab.Slot{}, err
@@ -172,8 +173,16 @@ func (c *call) offer(h *guest.Host, on lab.On, dir, name string) (lab.NIC, lab.S
 	case a.tape != nil:
 		n.Peer = lab.PeerCapture
 	}
-	s := lab.Slot{ID: a.Name, Socket: filepath.Join(dir, a.Name+".sock")}
-	return n, s, lab.Offer(h, on, s, a.fn)
+	return n, lab.Slot{ID: a.Name, Socket: filepath.Join(dir, a.Name+".sock")}, nil
+}
+
+// offer serves an adapter of the script's on a socket.
+func (c *call) offer(h *guest.Host, on lab.On, dir, name string) (lab.NIC, lab.Slot, error) {
+	n, s, err := c.present(dir, name)
+	if err != nil {
+		return n, s, err
+	}
+	return n, s, lab.Offer(h, on, s, c.byName[name].fn)
 }
 
 func runGuest(c *call) error {

@@ -99,18 +99,22 @@ a  pass
 b  skip  ixgbe_main.c: no .ndo_x
 c  fail  ixgbe_main.c: it is so
 gone xfail nobody knows
+slow pass|xfail with a slow guest
 `)
 	require.NoError(t, err)
-	require.Empty(t, deviations(table, []ktapCase{{"c", failed, "x"}, {"a", passed, ""}, {"b", skipped, ""}, {"gone", expected, ""}}))
+	require.Empty(t, deviations(table, []ktapCase{{"c", failed, "x"}, {"a", passed, ""}, {"b", skipped, ""}, {"gone", expected, ""}, {"slow", expected, "x"}}))
 	require.Equal(t, ""+
 		"- a                                pass\n"+
 		"+ a                                fail  exit code 1\n"+
 		"- c                                fail  ixgbe_main.c: it is so\n"+
 		"+ c                                pass\n"+
 		"+ new                              skip  no device\n"+
+		"- slow                             pass|xfail with a slow guest\n"+
+		"+ slow                             fail\n"+
 		"- gone                             xfail nobody knows\n",
 		deviations(table, []ktapCase{
 			{"a", failed, "exit code 1"}, {"b", skipped, "anything"}, {"c", passed, "words"}, {"new", skipped, "no device"},
+			{"slow", failed, ""},
 		}))
 }
 
@@ -119,6 +123,8 @@ func TestAMalformedTableSaysWhatWasExpected(t *testing.T) {
 		"a":              "an outcome is missing",
 		"\na passed":     `line 2, "a passed": no such outcome; expected: NAME pass|fail|skip|xfail REASON`,
 		"a fail":         "the reason is missing",
+		"a pass|xfail":   "the reason is missing",
+		"a pass| x":      "no such outcome",
 		"a pass\na pass": "the case is there already",
 	} {
 		_, err := parseExpectations(text)

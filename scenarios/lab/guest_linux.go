@@ -28,6 +28,8 @@ const (
 	beatPatience = 30 * time.Second
 	// haltPatience is how long a guest may take to switch itself off.
 	haltPatience = 10 * time.Second
+	// leftoverPatience is how long the channel of a dead guest may stay open.
+	leftoverPatience = time.Second
 )
 
 // PanicError says that a kernel has died.
@@ -61,6 +63,7 @@ type Guest struct {
 	beat     time.Time
 	ready    chan error
 	dead     chan struct{} // closed when the process has ended
+	heard    chan struct{} // closed when all that the agent said has been taken
 	deadErr  error
 }
 
@@ -70,12 +73,26 @@ type command struct {
 	exit           chan agent.Exit
 }
 
+func newCommand(streams IO) *command {
+	c := &command{stdout: streams.Stdout, stderr: streams.Stderr, exit: make(chan agent.Exit, 1)}
+	for _, w := range []*io.Writer{&c.stdout, &c.stderr} {
+		if *w == nil {
+			*w = io.Discard
+		}
+	}
+	return c
+}
+
 // launch starts a guest's process, whose agent speaks on channel, and waits until
-// the guest is ready.
-func launch(ctx context.Context, cmd *exec.Cmd, channel net.Conn, log *console, setup agent.Setup) (*Guest, error) {
+// the guest is ready. First is the setup's command, if it has one.
+func launch(ctx context.Context, cmd *exec.Cmd, channel net.Conn, log *console, setup agent.Setup, first *command) (*Guest, error) {
 	g := &Guest{
 		console: log, cmd: cmd, channel: channel, out: agent.NewEncoder(channel),
-		commands: map[uint16]*command{}, ready: make(chan error, 1), dead: make(chan struct{}),
+		commands: map[uint16]*command{}, ready: make(chan error, 1), dead: make(chan struct{}), heard: make(chan struct{}),
+	}
+	if setup.Command != nil {
+		g.commands[agent.FirstCommand] = first
+		g.last = agent.FirstCommand
 	}
 	started := make(chan error)
 	go g.run(started)
@@ -108,6 +125,12 @@ func (g *Guest) run(started chan<- error) {
 	g.deadErr = err
 	g.mu.Unlock()
 	close(g.dead)
+	// What the agent has said is still to be read. It ends with the guest's end of the
+	// channel, which a process that it left behind may keep.
+	select {
+	case <-g.heard:
+	case <-time.After(leftoverPatience):
+	}
 	g.channel.Close()
 }
 
@@ -153,6 +176,7 @@ func (g *Guest) death() error {
 // read takes what the agent says. An agent that says hello again is that of a guest
 // that has rebooted.
 func (g *Guest) read(setup agent.Setup) {
+	defer close(g.heard)
 	in := agent.NewDecoder(g.channel)
 	for {
 		m, err := in.Next()
@@ -200,12 +224,7 @@ type IO struct {
 // Run runs a command in the guest and returns its exit code. The error is a
 // *PanicError or a *HangError if the guest did not survive it.
 func (g *Guest) Run(ctx context.Context, what agent.Command, streams IO) (int, error) {
-	c := &command{stdout: streams.Stdout, stderr: streams.Stderr, exit: make(chan agent.Exit, 1)}
-	for _, w := range []*io.Writer{&c.stdout, &c.stderr} {
-		if *w == nil {
-			*w = io.Discard
-		}
-	}
+	c := newCommand(streams)
 	g.mu.Lock()
 	g.last++
 	id := g.last

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"nicsim.dev/scenarios/lab/agent"
 )
@@ -40,6 +41,12 @@ type Machine struct {
 	// Verbose has the kernel say all that it does.
 	Verbose bool
 	Console io.Writer // sees what the kernel prints, if there is one
+	// Travel is the socket of a scheduler whose time the guest keeps (User Mode
+	// Linux). Chance comes to it from Seed then, and from nowhere else.
+	Travel string
+	Seed   uint64
+
+	first *command // of Perform
 	// Dir is a folder for sockets and the like, which is the machine's own.
 	Dir string
 }
@@ -93,3 +100,34 @@ func (m *Machine) memoryMiB() int {
 }
 
 func (m *Machine) path(name string) string { return filepath.Join(m.Dir, name) }
+
+// Perform boots the machine, runs one command, and returns its exit code when the
+// machine has switched itself off. The host has no say meanwhile, so that a guest
+// that travels in time does the same each time.
+func (m *Machine) Perform(ctx context.Context, what agent.Command, streams IO) (int, error) {
+	m.Setup.Command = &what
+	m.first = newCommand(streams)
+	g, err := m.Start(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer g.Kill()
+	select {
+	case <-g.dead:
+	case <-ctx.Done():
+		return 0, &HangError{"had not come to its end when its time was up", g.console.Tail()}
+	}
+	if len(g.Ready.Problems) > 0 {
+		return 0, fmt.Errorf("the guest is not complete: %s", strings.Join(g.Ready.Problems, "; "))
+	}
+	<-g.heard // all that it has said
+	select {
+	case exit := <-m.first.exit:
+		if exit.Error != "" {
+			return exit.Code, fmt.Errorf("%s: %s", what.Args[0], exit.Error)
+		}
+		return exit.Code, nil
+	default:
+		return 0, g.death()
+	}
+}

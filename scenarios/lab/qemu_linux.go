@@ -35,7 +35,7 @@ func (m *Machine) startQEMU(ctx context.Context, init string, channel net.Conn, 
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = m.Dir
-	return launch(ctx, cmd, channel, log, m.Setup)
+	return launch(ctx, cmd, channel, log, m.Setup, nil)
 }
 
 // qemuArgs describe the machine. Descriptor 3 is the agent's channel.

@@ -2,14 +2,17 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"nicsim.dev/scenarios/lab/agent"
+	"nicsim.dev/scenarios/lab/seal"
 )
 
 // umlPCI is the virtio device number by which our kernels know a PCI bridge
@@ -31,11 +34,17 @@ const quietLevel = "loglevel=5"
 // umlArgs are the arguments of a User Mode Linux kernel. Descriptors 3 and 4 are
 // the agent's channel and the console.
 func (m *Machine) umlArgs(init string) []string {
+	dir := m.Dir
+	if m.Travel != "" {
+		// The kernel makes random numbers of its command line, among other things:
+		// names that differ from run to run stay out of it.
+		dir, init = folderFile, programFile
+	}
 	args := []string{
 		fmt.Sprintf("mem=%dM", m.memoryMiB()),
 		"rootfstype=hostfs", "ro", "init=" + init,
 		"con=null", "con0=null,fd:4", "ssl0=fd:3",
-		"uml_dir=" + m.Dir, "umid=guest",
+		"uml_dir=" + dir, "umid=guest",
 		"panic=-1",
 		fmt.Sprintf("virtio_pcidev.max_delay_us=%d", umlReadPatience.Microseconds()),
 	}
@@ -49,11 +58,28 @@ func (m *Machine) umlArgs(init string) []string {
 			fmt.Sprintf("isolcpus=domain,managed_irq,1-%d", m.CPUs-1), "workqueue.unbound_cpus=0")
 	}
 	for _, s := range m.Slots {
-		args = append(args, fmt.Sprintf("virtio_uml.device=%s:%d", s.Socket, umlPCI))
+		args = append(args, fmt.Sprintf("virtio_uml.device=%s:%d", strings.Replace(s.Socket, m.Dir, dir, 1), umlPCI))
+	}
+	if m.Travel != "" {
+		args = append(args, "time-travel=ext:1:"+strings.Replace(m.Travel, m.Dir, dir, 1))
 	}
 	args = append(args, m.Append...)
-	return append(args, "--", agent.InitWord, "ttyS0")
+	args = append(args, "--", agent.InitWord, "ttyS0")
+	if m.Setup.Command != nil {
+		args = append(args, filepath.Join(dir, setupFile))
+	}
+	return args
 }
+
+// Descriptors 5 and 6 of a guest that travels in time are the machine's folder and
+// the guest's init.
+const (
+	folderFile  = "/proc/self/fd/5"
+	programFile = "/proc/self/fd/6"
+)
+
+// setupFile is where a guest that is told everything at once finds its setup.
+const setupFile = "setup.json"
 
 func (m *Machine) startUML(ctx context.Context, init string, channel net.Conn, theirs *os.File, log *console) (*Guest, error) {
 	out, in, err := os.Pipe()
@@ -73,11 +99,35 @@ func (m *Machine) startUML(ctx context.Context, init string, channel net.Conn, t
 		}
 	}()
 	cmd := exec.Command(m.Programs.UML, m.umlArgs(init)...)
+	if m.Setup.Command != nil {
+		text, err := json.Marshal(m.Setup)
+		if err == nil {
+			err = os.WriteFile(m.path(setupFile), text, 0o600)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	cmd.ExtraFiles = []*os.File{theirs, in}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = m.Dir
 	cmd.Env = environment("TMPDIR=" + sharedMemory)
-	return launch(ctx, cmd, channel, log, m.Setup)
+	if m.Travel != "" {
+		for _, path := range []string{m.Dir, init} {
+			f, err := os.Open(path)
+			if err != nil {
+				return nil, err
+			}
+			defer f.Close()
+			cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		}
+		started, err := seal.Command(cmd, init, m.Seed)
+		if err != nil {
+			return nil, err
+		}
+		defer started()
+	}
+	return launch(ctx, cmd, channel, log, m.Setup, m.first)
 }
 
 // UMLOptions is what a person adds to the command line of User Mode Linux to have

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nicsim.dev/scenarios/lab/seal"
 	"nicsim.dev/scenarios/lab/xdp"
 )
 
@@ -26,7 +27,11 @@ const beatInterval = time.Second
 func Main() {
 	// User Mode Linux adds words of its own behind those for init.
 	if len(os.Args) >= 3 && os.Args[1] == InitWord && os.Getpid() == 1 {
-		initialize(os.Args[2])
+		file := ""
+		if len(os.Args) > 3 && filepath.IsAbs(os.Args[3]) {
+			file = os.Args[3]
+		}
+		initialize(os.Args[2], file)
 	}
 	if len(os.Args) == 3 && os.Args[1] == agentWord {
 		if err := serve(os.Args[2]); err != nil {
@@ -38,20 +43,30 @@ func Main() {
 	if len(os.Args) >= 2 && os.Args[1] == xdp.Word {
 		os.Exit(xdp.Main(os.Args[2:]))
 	}
+	if len(os.Args) >= 3 && os.Args[1] == seal.Word {
+		os.Exit(seal.Main(os.Args[2:]))
+	}
 }
 
 // initialize is process 1. It enters the guest's root, which the kernel then takes
 // for its helpers too, starts the agent, adopts orphans, and switches the machine
 // off when the agent has ended.
-func initialize(channel string) {
-	if err := supervise(channel); err != nil {
+func initialize(channel, setup string) {
+	if err := supervise(channel, setup); err != nil {
 		fmt.Println("nicsim: init:", err)
 	}
 	unix.Sync()
 	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 }
 
-func supervise(channel string) error {
+func supervise(channel, file string) error {
+	var text []byte
+	if file != "" { // which may lie in the host's /proc
+		var err error
+		if text, err = os.ReadFile(file); err != nil {
+			return err
+		}
+	}
 	for at, kind := range map[string]string{"/proc": "proc", "/sys": "sysfs"} {
 		if err := unix.Mount(kind, at, kind, 0, ""); err != nil && err != unix.EBUSY {
 			return fmt.Errorf("mount %s: %w", at, err)
@@ -61,15 +76,13 @@ func supervise(channel string) error {
 	if err != nil {
 		return fmt.Errorf("channel: %w", err)
 	}
-	if err := NewEncoder(f).Send(KindHello, 0, nil); err != nil {
-		return err
-	}
-	m, err := NewDecoder(f).Next()
-	if err != nil || m.Kind != KindSetup {
-		return fmt.Errorf("message %c instead of the setup: %w", m.Kind, err)
+	if file == "" {
+		if text, err = receiveSetup(f); err != nil {
+			return err
+		}
 	}
 	var setup Setup
-	if err := m.Decode(&setup); err != nil {
+	if err := (Message{Kind: KindSetup, Data: text}).Decode(&setup); err != nil {
 		return err
 	}
 	self, err := os.Open("/proc/self/exe")
@@ -79,7 +92,19 @@ func supervise(channel string) error {
 	if err := enterRoot(setup); err != nil {
 		return err
 	}
-	return adopt(self, f, string(m.Data))
+	return adopt(self, f, string(text))
+}
+
+// receiveSetup asks the host for the setup.
+func receiveSetup(f *os.File) ([]byte, error) {
+	if err := NewEncoder(f).Send(KindHello, 0, nil); err != nil {
+		return nil, err
+	}
+	m, err := NewDecoder(f).Next()
+	if err != nil || m.Kind != KindSetup {
+		return nil, fmt.Errorf("message %c instead of the setup: %w", m.Kind, err)
+	}
+	return m.Data, nil
 }
 
 // adopt runs the agent on the channel until it ends, and waits for the orphans of

@@ -63,6 +63,9 @@ type Setup struct {
 	// Self is this program on the host. Guests know it as nicsim.
 	Self string
 	Env  []string
+	// Command, if there is one, is run as the guest's first and last, without a word
+	// from the host, which would come at any time.
+	Command *Command
 	// Modules is the folder of the kernel's modules on the host, none for a kernel
 	// without; Busybox is the program that loads them where the host has no other.
 	Modules, Busybox string

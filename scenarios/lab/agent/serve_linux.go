@@ -20,8 +20,9 @@ type server struct {
 	out *Encoder
 	env []string
 
-	mu       sync.Mutex
-	commands map[uint16]*running
+	mu        sync.Mutex
+	commands  map[uint16]*running
+	following sync.WaitGroup
 }
 
 // running is a command under way.
@@ -46,6 +47,9 @@ func serve(text string) error {
 	if err := s.prepare(setup); err != nil {
 		return err
 	}
+	if setup.Command != nil {
+		return s.perform(*setup.Command)
+	}
 	go func() {
 		for s.out.Send(KindBeat, 0, nil) == nil {
 			time.Sleep(beatInterval)
@@ -64,6 +68,18 @@ func serve(text string) error {
 			return err
 		}
 	}
+}
+
+// FirstCommand is the number of a setup's command.
+const FirstCommand = 1
+
+// perform runs the only command.
+func (s *server) perform(c Command) error {
+	if err := s.start(FirstCommand, c); err != nil {
+		return s.out.SendJSON(KindExit, FirstCommand, Exit{Code: startFailure(err), Error: err.Error()})
+	}
+	s.following.Wait()
+	return nil
 }
 
 // prepare makes the guest what setup says.
@@ -170,7 +186,7 @@ func (s *server) start(id uint16, c Command) error {
 	s.mu.Lock()
 	s.commands[id] = r
 	s.mu.Unlock()
-	go s.follow(id, r, pipes)
+	s.following.Go(func() { s.follow(id, r, pipes) })
 	return nil
 }
 

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,10 +16,14 @@ type MissingError struct {
 }
 
 func (e *MissingError) Error() string {
-	if e.State == Stale {
-		return fmt.Sprintf("the lab's %s was made by another version or from other parts: run \"nicsim lab setup\"", e.Part)
+	setup := "nicsim lab setup"
+	if slices.ContainsFunc(recipes(), func(r recipe) bool { return r.name == e.Part && r.onRequest }) {
+		setup += " " + e.Part
 	}
-	return fmt.Sprintf("the lab has no %s yet: run \"nicsim lab setup\"", e.Part)
+	if e.State == Stale {
+		return fmt.Sprintf("the lab's %s was made by another version or from other parts: run %q", e.Part, setup)
+	}
+	return fmt.Sprintf("the lab has no %s yet: run %q", e.Part, setup)
 }
 
 // UnknownPartError is a part that was asked for and does not exist.

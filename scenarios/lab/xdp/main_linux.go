@@ -58,58 +58,90 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	if err == nil {
 		err = s.obey(in)
 	}
-	return errors.Join(err, s.end())
+	if err = errors.Join(err, s.end()); err != nil {
+		return err
+	}
+	return s.running()
+}
+
+// place is where a socket's packets come from.
+type place struct {
+	*net.Interface
+	queue uint32
+}
+
+// parsePlace reads an interface's name, or that and a queue, as eth0:1.
+func parsePlace(text string) (p place, err error) {
+	name, queue, ok := strings.Cut(text, ":")
+	if ok {
+		q, err := strconv.ParseUint(queue, 10, 32)
+		if err != nil || q >= maxQueues {
+			return p, fmt.Errorf("%s: a queue below %d was expected", text, maxQueues)
+		}
+		p.queue = uint32(q)
+	}
+	if p.Interface, err = net.InterfaceByName(name); err != nil {
+		return p, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
 }
 
 // begin attaches a program to each interface, which ixgbe resets for it, and gives
 // it a socket once it runs.
-func (s *session) begin(what action, names []string) (err error) {
-	var ifs []*net.Interface
+func (s *session) begin(what action, names []string) error {
+	var places []place
 	for _, name := range names {
-		i, err := net.InterfaceByName(name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		ifs = append(ifs, i)
-	}
-	if s.counters, err = newCounters(); err != nil {
-		return err
-	}
-	for n, i := range ifs {
-		a, err := attach(i, what, s.counters)
-		if err != nil {
-			return fmt.Errorf("%s: %w", i.Name, err)
-		}
-		s.at = append(s.at, a)
-		if what == redirect {
-			if err := a.target.Put(uint32(0), uint32(ifs[1-n].Index)); err != nil {
-				return err
-			}
-		}
-	}
-	if err := s.running(); err != nil {
-		return err
-	}
-	for n, i := range ifs {
-		if what != copied && what != zeroCopy {
-			break
-		}
-		if n == 0 {
-			s.memory, err = newUMEM()
-		}
+		p, err := parsePlace(name)
 		if err != nil {
 			return err
 		}
-		sock, err := s.memory.bind(i, what == zeroCopy)
-		if err != nil {
-			return fmt.Errorf("%s: %w", i.Name, err)
-		}
-		s.sockets = append(s.sockets, sock)
-		if err := s.at[n].target.Put(uint32(queue), uint32(sock.fd)); err != nil {
+		places = append(places, p)
+	}
+	if err := s.attach(what, places); err != nil {
+		return err
+	}
+	if what == copied || what == zeroCopy {
+		if err := s.open(what, places); err != nil {
 			return err
 		}
 	}
 	return s.running()
+}
+
+func (s *session) attach(what action, places []place) (err error) {
+	if s.counters, err = newCounters(); err != nil {
+		return err
+	}
+	for n, p := range places {
+		a, err := attach(p.Interface, what, s.counters)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		s.at = append(s.at, a)
+		if what == redirect {
+			if err := a.target.Put(uint32(0), uint32(places[1-n].Index)); err != nil {
+				return err
+			}
+		}
+	}
+	return s.running()
+}
+
+func (s *session) open(what action, places []place) (err error) {
+	if s.memory, err = newUMEM(); err != nil {
+		return err
+	}
+	for n, p := range places {
+		sock, err := s.memory.bind(p, what == zeroCopy)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		s.sockets = append(s.sockets, sock)
+		if err := s.at[n].target.Put(p.queue, uint32(sock.fd)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // running waits until all interfaces have their link again.
@@ -122,7 +154,7 @@ func (s *session) running() error {
 	return nil
 }
 
-// end takes everything away and leaves the interfaces running.
+// end takes everything away.
 func (s *session) end() (err error) {
 	for _, k := range s.sockets {
 		err = errors.Join(err, k.close())
@@ -130,7 +162,7 @@ func (s *session) end() (err error) {
 	for _, a := range s.at {
 		err = errors.Join(err, a.close())
 	}
-	return errors.Join(err, s.running())
+	return err
 }
 
 // obey does what the lines say, until one says end or there is none.

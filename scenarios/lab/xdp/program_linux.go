@@ -38,8 +38,6 @@ const (
 )
 
 const (
-	// queue is the one whose packets are for a socket.
-	queue = 0
 	// maxQueues bounds the map of sockets: those of an 82599.
 	maxQueues = 64
 	// addressBytes is the size of both MAC addresses of a packet.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 	"unsafe"
 
@@ -72,23 +71,23 @@ type socket struct {
 	sending    int // frames it has for sending
 }
 
-// bind makes a socket on an interface. The first one decides for all that share the
+// bind makes a socket on a queue. The first one decides for all that share the
 // memory whether packets are copied.
-func (u *umem) bind(i *net.Interface, zeroCopy bool) (*socket, error) {
+func (u *umem) bind(p place, zeroCopy bool) (*socket, error) {
 	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
 	s := &socket{fd: fd, memory: u}
-	if err := s.setUp(i, zeroCopy); err != nil {
+	if err := s.setUp(p, zeroCopy); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *socket) setUp(i *net.Interface, zeroCopy bool) error {
-	at := &unix.SockaddrXDP{Flags: unix.XDP_USE_NEED_WAKEUP | unix.XDP_COPY, Ifindex: uint32(i.Index), QueueID: queue}
+func (s *socket) setUp(p place, zeroCopy bool) error {
+	at := &unix.SockaddrXDP{Flags: unix.XDP_USE_NEED_WAKEUP | unix.XDP_COPY, Ifindex: uint32(p.Index), QueueID: p.queue}
 	if zeroCopy {
 		at.Flags = unix.XDP_USE_NEED_WAKEUP | unix.XDP_ZEROCOPY
 	}

@@ -13,8 +13,7 @@ import (
 // errLate says that packets took too long.
 var errLate = fmt.Errorf("nothing more in %v", trafficPatience)
 
-// until turns all rings until done says so. What done does is never out of date for
-// longer than a poll.
+// until turns all rings until done says so, or gives up.
 func (s *session) until(done func() (bool, error)) error {
 	for deadline := time.Now().Add(trafficPatience); ; {
 		for _, k := range s.sockets {

@@ -11,6 +11,6 @@ const usage = `expected: guest-xdp ACTION INTERFACE ...
   drop IF ...        none does
   tx IF ...          every packet goes back where it came from
   redirect IF IF     what comes in at one goes out at the other
-  copy IF ...        packets of queue 0 are for an AF_XDP socket, copied
-  zerocopy IF ...    the same, in the memory that the adapter wrote them to
+  copy IF[:Q] ...    the packets of a queue are for an AF_XDP socket, copied
+  zerocopy IF[:Q] ...   the same, in the memory that the adapter wrote them to
 commands: count, receive FRAME [N], send FRAME [N], echo N, forward N, end`

@@ -68,7 +68,7 @@ func programOf(test string) string {
 
 // outcomes are all cases of a run, and its end if that was bad.
 func outcomes(run ktapRun, ending string) []ktapCase {
-	failures := slices.ContainsFunc(run.cases, func(c ktapCase) bool { return c.outcome == failed })
+	failures := slices.ContainsFunc(run.cases, func(c ktapCase) bool { return c.outcome == failed || c.outcome == timedOut })
 	why := run.bail
 	switch {
 	case why != "":

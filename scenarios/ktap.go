@@ -14,6 +14,9 @@ const (
 	failed   outcome = "fail"
 	skipped  outcome = "skip"
 	expected outcome = "xfail" // it failed, and whoever wrote it knew
+	// timedOut is a failure for want of an answer. No table may expect it: a guest
+	// that hangs fails every case, and those that are expected to fail as well.
+	timedOut outcome = "timeout"
 )
 
 // ktapCase is a case of a test.
@@ -38,6 +41,9 @@ var (
 	// ktapDiagnosis is a line for people; the kernel's Python tests begin those of a
 	// traceback with a word.
 	ktapDiagnosis = regexp.MustCompile(`^#\s*(?:[A-Z]\w+( \w+)?\|)?\s*(.*)$`)
+	// ktapTimeout is how the kernel's runner, and Python, say that something took too
+	// long.
+	ktapTimeout = regexp.MustCompile(`^TIMEOUT\b|\bTimeoutExpired:`)
 )
 
 // parseKTAP reads what a test has printed, which may end anywhere. Cases are
@@ -57,6 +63,9 @@ func parseKTAP(program, text string) ktapRun {
 			c.outcome, c.why = ktapOutcome(m[1] != "", m[3])
 			if c.outcome == failed && c.why == "" {
 				c.why = diagnosis
+			}
+			if c.outcome == failed && ktapTimeout.MatchString(c.why) {
+				c.outcome = timedOut
 			}
 			for i := len(indents) - 1; i >= 0 && indents[i] > indent; i-- {
 				run.cases[i].name = c.name + "/" + run.cases[i].name

@@ -82,7 +82,7 @@ func TestKTAPOfTestsThatEndBadly(t *testing.T) {
 		"gave up": {
 			"1..9\nok 1 a\nBail out! no memory\n", "", []ktapCase{{"a", passed, ""}, {endOfTest, failed, "it bailed out: no memory"}},
 		},
-		"failed with a failed case": {"1..1\nnot ok 1 a # TIMEOUT 45 seconds\n", "exit code 1", []ktapCase{{"a", failed, "TIMEOUT 45 seconds"}}},
+		"failed with a failed case": {"1..1\nnot ok 1 a # TIMEOUT 45 seconds\n", "exit code 1", []ktapCase{{"a", timedOut, "TIMEOUT 45 seconds"}}},
 		"silent":                    {"", "", []ktapCase{{startOfTest, failed, ""}}},
 		"in the middle of a word":   {"1..1\nnot o", "", []ktapCase{{startOfTest, failed, "0 of 1 cases ended; "}}},
 		"with the same name twice": {
@@ -103,6 +103,9 @@ slow pass|xfail with a slow guest
 `)
 	require.NoError(t, err)
 	require.Empty(t, deviations(table, []ktapCase{{"c", failed, "x"}, {"a", passed, ""}, {"b", skipped, ""}, {"gone", expected, ""}, {"slow", expected, "x"}}))
+	hung := parseKTAP("x", "ok 1 a\nok 2 b # SKIP\n# Exception| subprocess.TimeoutExpired: Command 'ip' timed out after 20 seconds\n"+
+		"# Exception|\nnot ok 3 c\nok 4 gone # XFAIL\nok 5 slow\n")
+	require.Contains(t, deviations(table, hung.cases), "+ c                                timeout subprocess.TimeoutExpired", "a failure for another reason")
 	require.Equal(t, ""+
 		"- a                                pass\n"+
 		"+ a                                fail  exit code 1\n"+

@@ -76,10 +76,11 @@ func newSuperRing() (*superRing, error) {
 }
 
 // superFrame is the super-frame as a driver gives it to the adapter: the TCP
-// checksum field holds the sum of the pseudo-header without length (82599
-// datasheet 7.2.4.4).
+// checksum field holds the sum of the pseudo-header without length, and whose IPv4
+// one holds nothing (82599 datasheet 7.2.4.4).
 func superFrame() []byte {
 	f := tcpFrame(superBytes, 1000, 1, header.TCPFlagAck|header.TCPFlagPsh)
+	header.IPv4(f[l3:]).SetChecksum(0)
 	header.TCP(f[l4:]).SetChecksum(header.PseudoHeaderChecksum(header.TCPProtocolNumber, ipA, ipB, 0))
 	return f
 }

@@ -98,7 +98,7 @@ func withDependencies(dir string, names []string) ([]string, error) {
 		byName[moduleName(file)] = append(reversed(strings.Fields(needs)), file)
 	}
 	inside := map[string]bool{}
-	for _, file := range strings.Fields(string(builtin)) {
+	for file := range strings.FieldsSeq(string(builtin)) {
 		inside[moduleName(file)] = true
 	}
 	var files []string

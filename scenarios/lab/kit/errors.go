@@ -65,11 +65,12 @@ type PackageError struct {
 func (e *PackageError) Unwrap() []error { return e.Tried }
 
 func (e *PackageError) Error() string {
-	s := fmt.Sprintf("no suite of Debian's archive gave what the lab's %s is made of (%s)", e.Part, ownPrograms)
+	var s strings.Builder
+	s.WriteString(fmt.Sprintf("no suite of Debian's archive gave what the lab's %s is made of (%s)", e.Part, ownPrograms))
 	for _, err := range e.Tried {
-		s += "\n" + err.Error()
+		s.WriteString("\n" + err.Error())
 	}
-	return s
+	return s.String()
 }
 
 // CommandError is a program that failed, with the end of what it said.

@@ -19,7 +19,7 @@ const targetFormat = "$(REPO_URI)\t$(RELEASE)\t$(CODENAME)\t$(ORIGIN)\t$(LABEL)"
 
 // findMirror asks the host's apt where it fetches Debian from.
 func findMirror(ctx context.Context, r *runner) (mirror, error) {
-	var text string
+	var text strings.Builder
 	// First the indexes that are there, of which more is known, then all that the
 	// sources name: a fresh machine has none yet.
 	for _, option := range []string{"--release-info", "--no-release-info"} {
@@ -27,13 +27,13 @@ func findMirror(ctx context.Context, r *runner) (mirror, error) {
 		if err != nil {
 			return mirror{}, err
 		}
-		text += some
+		text.WriteString(some)
 	}
 	release, err := os.ReadFile("/etc/os-release")
 	if err != nil {
 		release = nil // then only what apt says counts
 	}
-	return parseTargets(text, hostRelease(string(release)))
+	return parseTargets(text.String(), hostRelease(string(release)))
 }
 
 // parseTargets finds the mirror in what apt prints. Archives of security updates

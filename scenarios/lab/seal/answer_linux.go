@@ -33,7 +33,7 @@ type answer struct {
 
 // Requests to the listener: _IOWR('!', 0, question) and _IOWR('!', 1, answer).
 const (
-	ioReceive = 3<<30 | uintptr(unsafe.Sizeof(question{}))<<16 | '!'<<8 | 0
+	ioReceive = 3<<30 | uintptr(unsafe.Sizeof(question{}))<<16 | '!'<<8
 	ioSend    = 3<<30 | uintptr(unsafe.Sizeof(answer{}))<<16 | '!'<<8 | 1
 )
 

@@ -27,30 +27,9 @@ type guests struct {
 	programs map[string]*program // that run beside the script
 }
 
-// places bound the scripts that have guests at a time: a guest of QEMU keeps two
-// processors busy, one of User Mode Linux and its adapters not quite as many.
-var places = make(chan struct{}, 2)
-
-// taking keeps two that want two places each from taking one each.
-var taking sync.Mutex
-
-// takePlaces waits for room for a script's guests. What it returns gives it back.
-func takePlaces(on lab.On) (free func()) {
-	n := cap(places)
-	if on == lab.UML {
-		n = 1
-	}
-	taking.Lock()
-	for range n {
-		places <- struct{}{}
-	}
-	taking.Unlock()
-	return func() {
-		for range n {
-			<-places
-		}
-	}
-}
+// turn is held by the script whose guests run: a guest and its adapters keep two
+// processors busy, and what is measured in time suffers from company.
+var turn sync.Mutex
 
 // guestsOf returns the guests of a script, with what serves them.
 func (w *world) guestsOf() (*guests, error) {
@@ -117,7 +96,8 @@ func runBoot(c *call) error {
 		return c.wrong("%q: a new name was expected", name)
 	}
 	if len(gs.byName) == 0 {
-		c.closers = append(c.closers, takePlaces(on))
+		turn.Lock()
+		c.closers = append(c.closers, turn.Unlock)
 	}
 	m := lab.Machine{
 		On: on, Programs: programs, CPUs: cpus, MemoryMiB: memory, RootPorts: c.has("rootports"), Reboots: c.has("reboots"),

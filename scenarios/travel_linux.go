@@ -34,7 +34,8 @@ func runTravel(c *call) error {
 	if err != nil {
 		return err
 	}
-	defer takePlaces(lab.UML)()
+	turn.Lock()
+	defer turn.Unlock()
 	dir, err := os.MkdirTemp("", "nicsim-")
 	if err != nil {
 		return err

@@ -122,6 +122,7 @@ func (l *Loop) Run(ctx context.Context) {
 		next, timed := l.Sim.Clock.Next()
 		if now-idleSince < spinNS || timed && next-now < timerSlackNS {
 			runtime.Gosched()
+			yield()
 			continue
 		}
 		// Whoever hands over work from here on sees that the loop sleeps; what

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// spinNS is how long an idle loop polls before it sleeps. A wake-up across
-	// cores costs about as much, so spinning loses little when nothing comes
-	// and saves all of it when something does.
-	spinNS = 50_000
+	// spinNS is how long an idle loop polls before it sleeps: a few times what a
+	// wake-up across cores costs, which it saves when something comes. Others have
+	// the core meanwhile if they want it.
+	spinNS = 200_000
 	// timerSlackNS is how late a timer may ring: the Go runtime waits for them in
 	// whole milliseconds. The loop polls through the last one before an event.
 	timerSlackNS = 1_000_000

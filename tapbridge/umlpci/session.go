@@ -35,6 +35,7 @@ type session struct {
 	linePending bool  // the pin's does
 	failed      error // what went wrong amid the function's work
 
+	nudge nudge
 	order *order // nil unless guest and loop take turns
 
 	scratch [maxCommandBytes]byte
@@ -78,7 +79,23 @@ func (s *session) Step(budget int) (int, error) {
 		return work, s.failed
 	}
 	n, err := s.sendCalls()
+	if err == nil {
+		err = s.callAgain()
+	}
 	return work + n, err
+}
+
+// callAgain calls a guest that seems to have missed an interrupt.
+func (s *session) callAgain() error {
+	r := &s.rings[interruptRing]
+	if s.order != nil || !r.enabled {
+		return nil
+	}
+	n, err := r.waiting()
+	if err != nil || !s.nudge.due(n) {
+		return err
+	}
+	return s.channel.call(interruptRing, false)
 }
 
 // sendCalls tells the guest of used entries, once for all that have gathered.
@@ -94,6 +111,9 @@ func (s *session) sendCalls() (work int, err error) {
 				return work, err
 			}
 			s.order.called()
+			if i == interruptRing {
+				s.nudge.told()
+			}
 		}
 	}
 	return work, nil

@@ -18,7 +18,7 @@ var _ = vocabulary(
 	&command{
 		usage: "guest GUEST COMMAND ...",
 		what: "Runs a command in a guest, which sees the host's files and changes copies; \"!\" expects that it fails. What it " +
-			"prints is for stdout and stderr. It is killed after two minutes.",
+			"prints is for stdout and stderr. It is killed after five minutes.",
 		run: runGuest, waits: true, negates: true,
 	},
 	&command{

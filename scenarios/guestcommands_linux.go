@@ -17,7 +17,7 @@ import (
 )
 
 // guestPatience bounds a command in a guest.
-const guestPatience = 2 * time.Minute
+const guestPatience = 5 * time.Minute
 
 // guests are the kernels that a script has booted.
 type guests struct {

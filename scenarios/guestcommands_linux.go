@@ -174,6 +174,11 @@ func runGuest(c *call) error {
 	defer cancel()
 	what := agent.Command{Args: c.args[1:], Dir: c.ts.MkAbs(".")}
 	code, err := g.Run(ctx, what, lab.IO{Stdout: c.ts.Stdout(), Stderr: c.ts.Stderr()})
+	return c.judge(code, err)
+}
+
+// judge holds what became of a guest's command against what the script expects.
+func (c *call) judge(code int, err error) error {
 	switch {
 	case err != nil:
 		return err

@@ -2,8 +2,6 @@ package scenarios
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,15 +64,7 @@ func runTravel(c *call) error {
 	}
 	m.Setup.NICs, m.Setup.Env = lab.Present(nics)
 	code, err := c.perform(s, &m, c.args[i+1:])
-	switch {
-	case err != nil:
-		return err
-	case code != 0 && !c.neg:
-		return fmt.Errorf("exit code %d", code)
-	case code == 0 && c.neg:
-		return errors.New("it did not fail")
-	}
-	return nil
+	return c.judge(code, err)
 }
 
 // perform runs the guest beside the simulation, which ends when the guest has.

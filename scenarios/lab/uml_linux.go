@@ -52,8 +52,8 @@ func (m *Machine) umlArgs(init string) []string {
 		args = append(args, quietLevel)
 	}
 	if m.CPUs > 1 {
-		// The bus has no lock: whatever touches an adapter's registers stays on
-		// one processor.
+		// In a kernel that the lab did not build the bus has no lock: whatever
+		// touches an adapter's registers stays on one processor.
 		args = append(args, "seccomp=on", fmt.Sprintf("ncpus=%d", m.CPUs),
 			fmt.Sprintf("isolcpus=domain,managed_irq,1-%d", m.CPUs-1), "workqueue.unbound_cpus=0")
 	}

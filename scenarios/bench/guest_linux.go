@@ -19,6 +19,7 @@ import (
 
 var guestBenchmarks = []benchmark{
 	{name: "guest", many: qemuRace, long: true},
+	{name: "guest-uml", many: umlRace, long: true},
 }
 
 const (
@@ -170,6 +171,11 @@ func measureIn(ctx context.Context, m *lab.Machine) (map[string]float64, error) 
 		return nil, err
 	}
 	defer g.Close()
+	return measure(ctx, g)
+}
+
+// measure runs the script in a guest.
+func measure(ctx context.Context, g *lab.Guest) (map[string]float64, error) {
 	if len(g.Ready.Problems) > 0 {
 		return nil, errors.New(strings.Join(g.Ready.Problems, "; "))
 	}

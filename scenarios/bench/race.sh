@@ -1,5 +1,5 @@
-# Measures between eth0 and the far end in namespace remote: bits a second, packets a
-# second, microseconds.
+# Measures between eth0 and the far end: bits a second, packets a second, microseconds.
+# The far end is in namespace remote, or in another guest, which serves iperf3 then.
 set -e
 far() { ip netns exec remote "$@"; }
 
@@ -8,8 +8,10 @@ for i in $(seq 100); do
 done
 
 tcp() {
-	far iperf3 -s -1 -D
-	sleep 0.5
+	if [ "$REMOTE_TYPE" = netns ]; then
+		far iperf3 -s -1 -D
+		sleep 0.5
+	fi
 	iperf3 -c "$REMOTE_V4" -t 5 -O 1 -P "$2" -J > /dev/shm/tcp.json
 	awk -v name="$1" '/"sum_received"/ { in_sum = 1 }
 		in_sum && /"bits_per_second"/ { sub(/,/, "", $2); print name, $2; exit }' FS=':[ \t]*' /dev/shm/tcp.json
@@ -20,7 +22,7 @@ tcp tcp4 4
 
 # Packets of 60 bytes from one CPU, counted where they arrive.
 modprobe pktgen 2> /dev/null || true
-if [ -d /proc/net/pktgen ]; then
+if [ "$REMOTE_TYPE" = netns ] && [ -d /proc/net/pktgen ]; then
 	mac=$(far cat /sys/class/net/eth1/address)
 	echo rem_device_all > /proc/net/pktgen/kpktgend_0
 	echo add_device eth0 > /proc/net/pktgen/kpktgend_0

@@ -28,6 +28,8 @@ const (
 	beatPatience = 30 * time.Second
 	// haltPatience is how long a guest may take to switch itself off.
 	haltPatience = 10 * time.Second
+	// blockedPatience is how long a guest may take to say what its tasks wait for.
+	blockedPatience = 5 * time.Second
 	// leftoverPatience is how long the channel of a dead guest may stay open.
 	leftoverPatience = time.Second
 )
@@ -95,7 +97,7 @@ func launch(ctx context.Context, cmd *exec.Cmd, channel net.Conn, log *console, 
 		g.last = agent.FirstCommand
 	}
 	started := make(chan error)
-	go g.run(started)
+	go g.supervise(started)
 	if err := <-started; err != nil {
 		channel.Close()
 		return nil, err
@@ -108,10 +110,10 @@ func launch(ctx context.Context, cmd *exec.Cmd, channel net.Conn, log *console, 
 	return g, nil
 }
 
-// run starts the process and waits for its end, on a thread of its own: the process
+// supervise starts the process and waits for its end, on a thread of its own: the process
 // is to end with us, and the kernel takes the end of the thread that started it for
 // ours.
-func (g *Guest) run(started chan<- error) {
+func (g *Guest) supervise(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -222,8 +224,31 @@ type IO struct {
 }
 
 // Run runs a command in the guest and returns its exit code. The error is a
-// *PanicError or a *HangError if the guest did not survive it.
+// *PanicError or a *HangError if the guest did not survive it, or if the command was
+// still running when its time was up; then it says what the guest's tasks wait for.
 func (g *Guest) Run(ctx context.Context, what agent.Command, streams IO) (int, error) {
+	code, err := g.run(ctx, what, streams)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = &HangError{fmt.Sprintf("still ran %q when its time was up", strings.Join(what.Args, " ")), g.blocked() + g.console.Tail()}
+	}
+	return code, err
+}
+
+// blocked has the guest's kernel say which of its tasks wait, and where
+// (Documentation/admin-guide/sysrq.rst).
+func (g *Guest) blocked() string {
+	ctx, cancel := context.WithTimeout(context.Background(), blockedPatience)
+	defer cancel()
+	var out bytes.Buffer
+	script := "echo w >/proc/sysrq-trigger; dmesg | sed -n '/sysrq: Show Blocked/,$p'"
+	if _, err := g.run(ctx, agent.Command{Args: []string{"sh", "-c", script}}, IO{Stdout: &out}); err != nil {
+		return ""
+	}
+	return out.String()
+}
+
+// run is Run whose error is that of ctx when the command's time is up.
+func (g *Guest) run(ctx context.Context, what agent.Command, streams IO) (int, error) {
 	c := newCommand(streams)
 	g.mu.Lock()
 	g.last++
@@ -256,10 +281,7 @@ func (g *Guest) Run(ctx context.Context, what agent.Command, streams IO) (int, e
 			g.out.SendJSON(agent.KindResize, id, size)
 		case <-ctx.Done():
 			g.out.Send(agent.KindKill, id, nil)
-			if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) {
-				return 0, err
-			}
-			return 0, &HangError{fmt.Sprintf("still ran %q when its time was up", strings.Join(what.Args, " ")), g.console.Tail()}
+			return 0, context.Cause(ctx)
 		case <-ticker.C:
 			g.mu.Lock()
 			silent := time.Since(g.beat)

@@ -32,6 +32,9 @@ type Machine struct {
 	Setup     agent.Setup
 	// Append is more for the kernel's command line.
 	Append []string
+	// Files are open in the kernel's process from FirstFile on (User Mode Linux that
+	// does not travel in time).
+	Files []*os.File
 	// Devices are more of QEMU's arguments.
 	Devices []string
 	// RootPorts puts each adapter behind a PCI Express root port (QEMU).

@@ -15,9 +15,9 @@ const (
 	agentPort = "nicsim"
 	// rootShare is the 9p share of the host's files.
 	rootShare = "host"
-	// firstPlace is the first device number on QEMU's bus that adapters take; those
-	// below it are QEMU's own.
-	firstPlace = 8
+	// firstPlace is the first device number on QEMU's bus that adapters take. QEMU
+	// hands out the lowest to devices without one, of which virtme-ng makes a dozen.
+	firstPlace = 16
 )
 
 // startQEMU boots the machine. The guest's memory is shared, because adapters reach

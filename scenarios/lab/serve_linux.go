@@ -70,7 +70,8 @@ func VirtmeOptions(nics []NIC, dir, qemu string, memoryMiB int) (string, error) 
 	if qemu != "" {
 		words = append(words, "--qemu", qemu)
 	}
-	words = append(words, "--qemu-opts", quote(QEMUOptions(slotsIn(dir, nics), memoryMiB, false)))
+	// A value that begins with a dash has to be part of its option's word.
+	words = append(words, "--qemu-opts="+quote(QEMUOptions(slotsIn(dir, nics), memoryMiB, false)))
 	return quote(words), nil
 }
 

@@ -71,6 +71,9 @@ func (m *Machine) umlArgs(init string) []string {
 	return args
 }
 
+// FirstFile is the descriptor of the first of a machine's Files.
+const FirstFile = 5
+
 // Descriptors 5 and 6 of a guest that travels in time are the machine's folder and
 // the guest's init.
 const (
@@ -108,7 +111,7 @@ func (m *Machine) startUML(ctx context.Context, init string, channel net.Conn, t
 			return nil, err
 		}
 	}
-	cmd.ExtraFiles = []*os.File{theirs, in}
+	cmd.ExtraFiles = append([]*os.File{theirs, in}, m.Files...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = m.Dir
 	cmd.Env = environment("TMPDIR=" + sharedMemory)

@@ -37,8 +37,7 @@ var (
 // Conn is a client's connection. It belongs to the loop's goroutine, never blocks,
 // and closes what file descriptors nobody took.
 type Conn struct {
-	unix *net.UnixConn
-	fd   int
+	fd int
 
 	in         []byte // inBytes or more; [start, end) has been read and not handled
 	start, end int
@@ -51,8 +50,6 @@ type Conn struct {
 	memory [][]byte
 	mapped uint64 // bytes of memory
 	total  *int   // mappings of all clients of the host
-
-	reading, writing chan struct{} // ask the watchers to wait
 }
 
 // passed are file descriptors that came with the byte ahead of at, a place in in.
@@ -61,52 +58,28 @@ type passed struct {
 	fds []int
 }
 
-func newConn(c *net.UnixConn, wake func(), mappings *int) (*Conn, error) {
-	raw, err := c.SyscallConn()
+func newConn(c *net.UnixConn, mappings *int) (*Conn, error) {
+	fd, err := detach(c)
 	if err != nil {
 		return nil, err
 	}
-	conn := &Conn{
-		unix: c, in: make([]byte, inBytes), oob: make([]byte, unix.CmsgSpace(4*maxPassed)), total: mappings,
-		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1),
-	}
-	if err := raw.Control(func(fd uintptr) { conn.fd = int(fd) }); err != nil {
-		return nil, err
-	}
-	go watch(conn.reading, raw.Read, unix.POLLIN, wake)
-	go watch(conn.writing, raw.Write, unix.POLLOUT, wake)
-	return conn, nil
+	return &Conn{fd: fd, in: make([]byte, inBytes), oob: make([]byte, unix.CmsgSpace(4*maxPassed)), total: mappings}, nil
 }
 
-// watch wakes the loop when there is something to read, or room to write, each time
-// it has been asked to.
-func watch(asked <-chan struct{}, wait func(func(uintptr) bool) error, events int16, wake func()) {
-	for range asked {
-		err := wait(func(fd uintptr) bool {
-			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
-			return n != 0 && err == nil
-		})
-		wake()
-		if err != nil {
-			return
-		}
+// detach makes a connection its descriptor. The Go runtime watches its own, and would
+// be woken by every message although nobody waits there.
+func detach(c *net.UnixConn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
 	}
-}
-
-// watch asks to be woken at the next arrival and, while something waits to be
-// written, when there is room.
-func (c *Conn) watch() {
-	ask(c.reading)
-	if len(c.out) > 0 {
-		ask(c.writing)
+	if e := raw.Control(func(its uintptr) { fd, err = unix.FcntlInt(its, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
+		return -1, e
 	}
-}
-
-func ask(watcher chan struct{}) {
-	select {
-	case watcher <- struct{}{}:
-	default: // it has been asked
+	if err != nil {
+		return -1, err
 	}
+	return fd, c.Close()
 }
 
 // Next returns the next message with the file descriptors that came with it, which
@@ -306,14 +279,12 @@ func (c *Conn) flush() error {
 }
 
 func (c *Conn) close() {
-	close(c.reading)
-	close(c.writing)
 	for _, p := range c.passed {
 		CloseAll(p.fds)
 	}
 	c.passed = nil
 	c.unmapAll()
-	c.unix.Close()
+	unix.Close(c.fd)
 }
 
 // CloseAll closes file descriptors.

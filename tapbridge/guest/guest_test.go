@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nicsim.dev/nicsim/sim"
+	"nicsim.dev/tapbridge/live"
 )
 
 // patience is for how long anything may take.
@@ -377,38 +378,34 @@ func TestClientThatDoesNotRead(t *testing.T) {
 func TestSleep(t *testing.T) {
 	r := newRig(t)
 	c := r.connect()
-	woken := func() {
-		t.Helper()
-		was := r.woken.Load()
-		require.Eventually(t, func() bool { return r.woken.Load() > was }, patience, time.Millisecond)
-	}
-	r.host.Sleep()
-	require.Equal(t, 1, r.last.sleeps)
+	bed := live.NewBed()
 	go func() {
 		time.Sleep(20 * time.Millisecond)
 		send(t, c, message("hello"))
 	}()
-	woken()
+	bed.Sleep(r.host.Rest(nil), patience)
+	require.Equal(t, 1, r.last.sleeps)
 	r.host.Awake()
 	require.Equal(t, 1, r.last.wakes)
-	r.until(func() bool { return len(r.last.seen) == 1 })
+	r.host.Step(1)
+	require.Equal(t, []string{"hello"}, r.last.seen)
 
-	// The watcher of arrivals waits already; room is told of all the same.
 	require.NoError(t, r.last.conn.Send(make([]byte, 2<<20)))
-	require.NotEmpty(t, r.last.conn.out)
-	r.host.Sleep()
-	time.Sleep(20 * time.Millisecond)
+	waiting := len(r.last.conn.out)
+	require.NotZero(t, waiting)
 	go func() {
 		time.Sleep(20 * time.Millisecond)
 		io.CopyN(io.Discard, c, 1<<20)
 	}()
-	woken()
+	bed.Sleep(r.host.Rest(nil), patience)
 	r.host.Awake()
+	r.host.Step(1)
+	require.Less(t, len(r.last.conn.out), waiting)
 }
 
 func TestClientThatComesWakesTheHost(t *testing.T) {
 	r := newRig(t)
-	r.host.Sleep()
+	require.Empty(t, r.host.Rest(nil))
 	require.Zero(t, r.woken.Load())
 	r.dial()
 	require.Eventually(t, func() bool { return r.woken.Load() > 0 }, patience, time.Millisecond)

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 
 	"nicsim.dev/nicsim/sim"
+	"nicsim.dev/tapbridge/live"
 )
 
 // Host steps adapters that guests drive, and the servers through which they do.
@@ -78,23 +79,13 @@ func (h *Host) fault(r any) {
 	panic(r)
 }
 
-// Sleep makes clients tell of what they have to say.
-func (h *Host) Sleep() {
+// Rest makes clients tell of what they have to say, and appends the sockets on which
+// they do. It implements live.Sleeper.
+func (h *Host) Rest(sockets []live.Socket) []live.Socket {
 	for _, s := range h.servers {
 		if s.conn != nil {
 			s.session.Sleep()
-			s.conn.watch()
-		}
-	}
-}
-
-// Rest is Sleep for a loop that waits for the clients' sockets by itself. It appends
-// them to sockets.
-func (h *Host) Rest(sockets []int) []int {
-	for _, s := range h.servers {
-		if s.conn != nil {
-			s.session.Sleep()
-			sockets = append(sockets, s.conn.fd)
+			sockets = append(sockets, live.Socket{FD: s.conn.fd, Full: len(s.conn.out) > 0})
 		}
 	}
 	return sockets

@@ -22,7 +22,7 @@ type Session interface {
 	// An error ends the session.
 	Step(budget int) (int, error)
 	// Sleep and Awake say that the loop is about to sleep, or has woken up: see
-	// live.Sleeper. What arrives on the connection wakes it by itself.
+	// Rest and Awake of live.Sleeper. What arrives on the connection wakes it by itself.
 	Sleep()
 	Awake()
 	// Close takes the adapter back from the client, whose memory is about to go.
@@ -37,7 +37,6 @@ type Server struct {
 	listener *net.UnixListener
 	arrivals *live.Mailbox[*net.UnixConn]
 	running  sync.WaitGroup
-	wake     func()
 	mappings *int // of all clients of the host
 
 	conn    *Conn // nil without a client
@@ -55,7 +54,7 @@ func (h *Host) Listen(name, path string, open func(*Conn) Session) (*Server, err
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{name: name, open: open, log: h.Logger(name), listener: l, wake: h.wake, mappings: &h.mappings}
+	s := &Server{name: name, open: open, log: h.Logger(name), listener: l, mappings: &h.mappings}
 	s.arrivals = live.NewMailbox[*net.UnixConn](1, h.wake)
 	h.servers = append(h.servers, s)
 	s.running.Go(s.accept)
@@ -154,7 +153,7 @@ func (s *Server) arrive() {
 		c[0].Close()
 		return
 	}
-	conn, err := newConn(c[0], s.wake, s.mappings)
+	conn, err := newConn(c[0], s.mappings)
 	if err != nil {
 		s.log.Warn("a client was turned away", "reason", err)
 		c[0].Close()

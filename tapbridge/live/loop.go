@@ -17,11 +17,9 @@ const (
 	// wake-up across cores costs, which it saves when something comes. Others have
 	// the core meanwhile if they want it.
 	spinNS = 200_000
-	// timerSlackNS is how late a timer may ring: the Go runtime waits for them in
-	// whole milliseconds. The loop polls through the last one before an event.
-	timerSlackNS = 1_000_000
-	// maxTasks bounds the functions that wait for the owner.
-	maxTasks = 256
+	// timerSlackNS is how late the kernel may wake a sleeper. The loop polls through
+	// this time before an event.
+	timerSlackNS = 100_000
 )
 
 // ErrStopped is returned when the loop has ended.
@@ -40,20 +38,20 @@ type Loop struct {
 	work     int    // of the last turn
 	simTurn  func() // Sim.Turn into work
 	start    time.Time
-	tasks    *Mailbox[func()]
+	tasks    *Tasks
 	sleepers []Sleeper
+	sockets  []Socket // of the sleepers, at the last rest
+	bed      *Bed
 	sleeping atomic.Bool
 	stopping atomic.Bool
-	wake     chan struct{}
-	stopped  chan struct{}
 }
 
 // New returns a loop whose clock begins at 0 now.
 func New() *Loop {
-	l := &Loop{start: time.Now(), wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+	l := &Loop{start: time.Now(), bed: NewBed()}
 	l.Sim = sim.NewLoop(sim.NewLive(l.now))
 	l.simTurn = func() { l.work = l.Sim.Turn() }
-	l.tasks = NewMailbox[func()](maxTasks, l.Wake)
+	l.tasks = NewTasks(l.Wake)
 	return l
 }
 
@@ -62,9 +60,10 @@ func (l *Loop) now() sim.Time { return sim.Time(time.Since(l.start)) }
 // Sleeper is a part that looks for work by itself while the loop is awake, and has
 // to be told of it while the loop sleeps.
 type Sleeper interface {
-	// Sleep is called on the owner's goroutine ahead of the last turn before the
-	// loop sleeps. From then on whoever has work for the part must Wake the loop.
-	Sleep()
+	// Rest is called on the owner's goroutine ahead of the last turn before the loop
+	// sleeps. From then on whoever has work for the part must Wake the loop, or make
+	// ready one of the sockets that the part appends.
+	Rest(sockets []Socket) []Socket
 	// Awake is called there when the loop turns again.
 	Awake()
 }
@@ -76,39 +75,19 @@ func (l *Loop) AddSleeper(s Sleeper) { l.sleepers = append(l.sleepers, s) }
 // nothing when the loop is awake.
 func (l *Loop) Wake() {
 	if l.sleeping.Load() && l.sleeping.CompareAndSwap(true, false) {
-		select {
-		case l.wake <- struct{}{}:
-		default:
-		}
+		l.bed.Wake()
 	}
 }
 
 // Do runs f on the owner's goroutine, between turns, and waits for it. It must
 // not be called there. The error is ErrStopped, and then f did not run.
-func (l *Loop) Do(f func()) error {
-	done := make(chan struct{})
-	l.tasks.Put(func() { f(); close(done) })
-	select {
-	case <-done:
-		return nil
-	case <-l.stopped:
-	}
-	select {
-	case <-done:
-		return nil
-	default:
-		return ErrStopped
-	}
-}
+func (l *Loop) Do(f func()) error { return l.tasks.Do(f) }
 
 // Run turns the loop until ctx is done. It can be called once.
 func (l *Loop) Run(ctx context.Context) {
-	defer close(l.stopped)
-	defer l.tasks.Close()
+	defer l.tasks.End()
 	defer context.AfterFunc(ctx, func() { l.stopping.Store(true); l.Wake() })()
 
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
 	idleSince := sim.Time(-1)
 	for !l.stopping.Load() {
 		if l.turn() > 0 {
@@ -128,11 +107,12 @@ func (l *Loop) Run(ctx context.Context) {
 		// Whoever hands over work from here on sees that the loop sleeps; what
 		// came before is found by one more turn.
 		l.sleeping.Store(true)
+		l.sockets = l.sockets[:0]
 		for _, s := range l.sleepers {
-			s.Sleep()
+			l.sockets = s.Rest(l.sockets)
 		}
 		if l.turn() == 0 && !l.stopping.Load() {
-			l.sleep(timer)
+			l.sleep()
 		}
 		l.sleeping.Store(false)
 		for _, s := range l.sleepers {
@@ -142,28 +122,16 @@ func (l *Loop) Run(ctx context.Context) {
 	}
 }
 
-func (l *Loop) sleep(timer *time.Timer) {
-	var due <-chan time.Time
+func (l *Loop) sleep() {
+	patience := Forever
 	if next, ok := l.Sim.Clock.Next(); ok {
-		timer.Reset(time.Duration(next - timerSlackNS - l.now()))
-		due = timer.C
+		patience = max(0, time.Duration(next-timerSlackNS-l.now()))
 	}
-	select {
-	case <-l.wake:
-	case <-due:
-	}
+	l.bed.Sleep(l.sockets, patience)
 }
 
 func (l *Loop) turn() int {
-	n := 0
-	var batch [16]func()
-	for l.tasks.Len() > 0 && n < maxTasks {
-		k := l.tasks.Take(batch[:])
-		for _, f := range batch[:k] {
-			f()
-		}
-		n += k
-	}
+	n := l.tasks.Run()
 	l.work = 1 // for a turn that did not come to its end
 	if l.Guard != nil {
 		l.Guard(l.simTurn)

@@ -35,8 +35,8 @@ func (s *Scheduler) poll(milliseconds int) int {
 	for _, g := range s.guests {
 		fds = append(fds, pollIn(g.fd))
 	}
-	for _, fd := range s.sockets {
-		fds = append(fds, pollIn(fd))
+	for _, socket := range s.sockets {
+		fds = append(fds, socket.Poll())
 	}
 	s.fds = fds
 	n, err := unix.Poll(fds, milliseconds)

@@ -20,9 +20,6 @@ import (
 	"nicsim.dev/tapbridge/live"
 )
 
-// maxTasks bounds the functions that wait for the owner.
-const maxTasks = 256
-
 // Config is what a person chooses about a simulation's time.
 type Config struct {
 	// Path is the socket to which guests connect. Its folder is the caller's, who
@@ -39,7 +36,7 @@ type Config struct {
 type Part interface {
 	// Rest says that the loop has come to rest, and returns the sockets that may
 	// have something to say, behind those in the slice.
-	Rest(sockets []int) []int
+	Rest(sockets []live.Socket) []live.Socket
 }
 
 // Scheduler owns a simulation's loop and the time of its guests. The goroutine that
@@ -63,25 +60,24 @@ type Scheduler struct {
 	guests   []*participant
 	lost     []*participant // could not be told
 	running  *participant   // nil when all wait
-	sockets  []int          // of the parts, at the last rest
+	sockets  []live.Socket  // of the parts, at the last rest
 	fds      []unix.PollFd
 
-	tasks    *live.Mailbox[func()]
+	tasks    *live.Tasks
 	stopping atomic.Bool
-	stopped  chan struct{}
 }
 
 // New returns a scheduler with a virtual clock at 0, to which guests may connect.
 func New(cfg Config, log *slog.Logger) (*Scheduler, error) {
 	s := &Scheduler{
 		Sim: sim.NewLoop(sim.NewVirtual()), log: log, path: cfg.Path, epochNS: sim.Time(cfg.Epoch.UnixNano()), expected: cfg.Guests,
-		listener: -1, stopped: make(chan struct{}),
+		listener: -1,
 	}
 	if err := s.open(); err != nil {
 		s.close()
 		return nil, fmt.Errorf("timetravel: %s: %w", cfg.Path, err)
 	}
-	s.tasks = live.NewMailbox[func()](maxTasks, s.Wake)
+	s.tasks = live.NewTasks(s.Wake)
 	return s, nil
 }
 
@@ -109,30 +105,15 @@ func (s *Scheduler) Wake() { s.waker.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0}) }
 
 // Do runs f on the owner's goroutine, between turns, and waits for it. It must not be
 // called there. The error is live.ErrStopped, and then f did not run.
-func (s *Scheduler) Do(f func()) error {
-	done := make(chan struct{})
-	s.tasks.Put(func() { f(); close(done) })
-	select {
-	case <-done:
-		return nil
-	case <-s.stopped:
-	}
-	select {
-	case <-done:
-		return nil
-	default:
-		return live.ErrStopped
-	}
-}
+func (s *Scheduler) Do(f func()) error { return s.tasks.Do(f) }
 
 // Run runs the simulation until ctx is done. It can be called once.
 //
 // The thread sleeps in a system call while a guest runs: nothing else is to be done
 // then, and guests are answered soonest so.
 func (s *Scheduler) Run(ctx context.Context) {
-	defer close(s.stopped)
+	defer s.tasks.End()
 	defer s.close()
-	defer s.tasks.Close()
 	defer context.AfterFunc(ctx, func() { s.stopping.Store(true); s.Wake() })()
 	for !s.stopping.Load() {
 		// Guests are listened to in any case: a part may wait for one to go on.
@@ -152,15 +133,8 @@ func (s *Scheduler) rest() int {
 	return s.turn()
 }
 
-func (s *Scheduler) turn() (n int) {
-	var batch [16]func()
-	for s.tasks.Len() > 0 && n < maxTasks {
-		k := s.tasks.Take(batch[:])
-		for _, f := range batch[:k] {
-			f()
-		}
-		n += k
-	}
+func (s *Scheduler) turn() int {
+	n := s.tasks.Run()
 	s.work = 1 // for a turn that did not come to its end
 	if s.Guard != nil {
 		s.Guard(s.simTurn)

@@ -356,9 +356,9 @@ func TestRingsVanish(t *testing.T) {
 		r.host.Step(256)
 		require.NoError(t, unix.Ftruncate(c.file, 0))
 		if asleep {
-			r.host.Sleep()
+			r.host.Rest(nil)
 			r.host.Awake()
-			r.host.Sleep()
+			r.host.Rest(nil)
 		}
 		require.Contains(t, r.cutOff(), "is gone")
 	}

@@ -155,7 +155,7 @@ func TestInterruptsWaitForBuffers(t *testing.T) {
 			r.fn.Raise(i)
 		}
 		if asleep {
-			r.host.Sleep()
+			r.host.Rest(nil)
 		}
 		r.host.Step(256)
 		var all [][2]uint64
@@ -261,7 +261,7 @@ func TestKicksAreWantedWhileAsleep(t *testing.T) {
 		c.readConfig(0, 4)
 	}
 	require.Equal(t, before, c.kicks)
-	r.host.Sleep()
+	r.host.Rest(nil)
 	r.host.Step(256)
 	pump := c.pump
 	for range 10 {

@@ -49,7 +49,7 @@ func newArena(t testing.TB) *arena {
 func (a *arena) attend(t *testing.T, done func() bool) {
 	for end := time.Now().Add(patience); !done(); {
 		if a.host.Step(64) == 0 {
-			a.host.Sleep()
+			a.host.Rest(nil)
 			time.Sleep(10 * time.Microsecond)
 			a.host.Awake()
 		}

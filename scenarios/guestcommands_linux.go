@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"nicsim.dev/scenarios/lab"
@@ -26,10 +25,6 @@ type guests struct {
 	byName   map[string]*lab.Guest
 	programs map[string]*program // that run beside the script
 }
-
-// turn is held by the script whose guests run: a guest and its adapters keep two
-// processors busy, and what is measured in time suffers from company.
-var turn sync.Mutex
 
 // guestsOf returns the guests of a script, with what serves them.
 func (w *world) guestsOf() (*guests, error) {
@@ -96,8 +91,7 @@ func runBoot(c *call) error {
 		return c.wrong("%q: a new name was expected", name)
 	}
 	if len(gs.byName) == 0 {
-		turn.Lock()
-		c.closers = append(c.closers, turn.Unlock)
+		c.closers = append(c.closers, takePlaces(on, cpus))
 	}
 	m := lab.Machine{
 		On: on, Programs: programs, CPUs: cpus, MemoryMiB: memory, RootPorts: c.has("rootports"), Reboots: c.has("reboots"),

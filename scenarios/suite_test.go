@@ -48,6 +48,7 @@ func TestGuests(t *testing.T) {
 	for _, s := range scripts {
 		for _, on := range s.Guests() {
 			t.Run(s.Name+"/"+on, func(t *testing.T) {
+				t.Parallel()
 				o := Options{Seed: DefaultSeed, Require: need.Required(), On: on}
 				if !travels.Match(s.Text) {
 					pass(t, s, o)

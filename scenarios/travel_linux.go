@@ -32,8 +32,7 @@ func runTravel(c *call) error {
 	if err != nil {
 		return err
 	}
-	turn.Lock()
-	defer turn.Unlock()
+	defer takePlaces(lab.UML, 1)()
 	dir, err := os.MkdirTemp("", "nicsim-")
 	if err != nil {
 		return err

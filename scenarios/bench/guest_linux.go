@@ -20,6 +20,7 @@ import (
 var guestBenchmarks = []benchmark{
 	{name: "guest", many: qemuRace, long: true},
 	{name: "guest-uml", many: umlRace, long: true},
+	{name: "guest-boot", many: umlBoot, long: true},
 }
 
 const (

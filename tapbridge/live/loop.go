@@ -88,6 +88,7 @@ func (l *Loop) Run(ctx context.Context) {
 	defer l.tasks.End()
 	defer context.AfterFunc(ctx, func() { l.stopping.Store(true); l.Wake() })()
 
+	alone := runtime.GOMAXPROCS(0) == 1 // other goroutines have no thread but this one
 	idleSince := sim.Time(-1)
 	for !l.stopping.Load() {
 		if l.turn() > 0 {
@@ -100,7 +101,9 @@ func (l *Loop) Run(ctx context.Context) {
 		}
 		next, timed := l.Sim.Clock.Next()
 		if now-idleSince < spinNS || timed && next-now < timerSlackNS {
-			runtime.Gosched()
+			if alone {
+				runtime.Gosched()
+			}
 			yield()
 			continue
 		}

@@ -68,16 +68,22 @@ func newChannel(fd int) (*channel, error) {
 	return nil, fmt.Errorf("the channel is neither a socket nor a pipe but of mode %#o", st.Mode)
 }
 
-// call tells the guest that ring i has used entries, and may ask for an
-// acknowledgement.
-func (c *channel) call(i int, acknowledged bool) error {
+// call tells the guest that rings have used entries, and may ask for acknowledgements.
+// The guest hears all of it at once.
+func (c *channel) call(acknowledged bool, rings ...int) error {
+	if len(rings) == 0 {
+		return nil
+	}
 	flags := uint32(flagVersion)
 	if acknowledged {
 		flags |= flagNeedReply
 	}
-	m := header(slaveVringCall, flags, 8)
-	m = le.AppendUint32(m, uint32(i))
-	m = le.AppendUint32(m, 0)
+	var m []byte
+	for _, i := range rings {
+		m = append(m, header(slaveVringCall, flags, 8)...)
+		m = le.AppendUint32(m, uint32(i))
+		m = le.AppendUint32(m, 0)
+	}
 	for {
 		n, err := 0, error(nil)
 		if c.socket {

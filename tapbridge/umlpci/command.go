@@ -31,8 +31,12 @@ const (
 
 // callEvery is how many answered writes may lie unseen. Guests that allocate each
 // (before 7.2) see to them on a call or at the next read; later ones have room for
-// 20 and need no call.
-const callEvery = 32
+// 20, and wait for us in a loop when it is used up. That is cheap while we do nothing
+// else; so they are told of fewer as well when there is an interrupt to tell them of.
+const (
+	callEvery         = 32
+	callWithInterrupt = 4
+)
 
 // commands does at most about budget of what the guest has asked for.
 func (s *session) commands(budget int) (work int, err error) {
@@ -53,11 +57,17 @@ func (s *session) commands(budget int) (work int, err error) {
 		r.give(head, written)
 		work += 1 + size/(4*accessesPerWork)
 		if r.unreaped() >= callEvery {
-			r.reaped = r.done
-			s.calls |= 1 << commandRing
+			s.showCommands()
 		}
 	}
 	return work, nil
+}
+
+// showCommands has the guest look at the writes that were answered.
+func (s *session) showCommands() {
+	r := &s.rings[commandRing]
+	r.reaped = r.done
+	s.calls |= 1 << commandRing
 }
 
 // command does the access that the chain describes.

@@ -95,28 +95,31 @@ func (s *session) callAgain() error {
 	if err != nil || !s.nudge.due(n) {
 		return err
 	}
-	return s.channel.call(interruptRing, false)
+	return s.channel.call(false, interruptRing)
 }
 
 // sendCalls tells the guest of used entries, once for all that have gathered.
 func (s *session) sendCalls() (work int, err error) {
-	for i := range s.rings {
-		if s.calls&(1<<i) == 0 {
-			continue
-		}
-		s.calls &^= 1 << i
-		if s.rings[i].wantsCall() {
-			work++
-			if err := s.channel.call(i, s.order != nil); err != nil {
-				return work, err
-			}
-			s.order.called()
-			if i == interruptRing {
-				s.nudge.told()
-			}
-		}
+	if s.calls == 0 {
+		return 0, nil
 	}
-	return work, nil
+	interrupts := s.calls&(1<<interruptRing) != 0 && s.rings[interruptRing].wantsCall()
+	if interrupts && s.order == nil && s.rings[commandRing].unreaped() >= callWithInterrupt {
+		s.showCommands()
+	}
+	var rings []int
+	if s.calls&(1<<commandRing) != 0 && s.rings[commandRing].wantsCall() {
+		rings = append(rings, commandRing)
+	}
+	if interrupts {
+		rings = append(rings, interruptRing)
+		s.nudge.told()
+	}
+	s.calls = 0
+	for range rings {
+		s.order.called()
+	}
+	return len(rings), s.channel.call(s.order != nil, rings...)
 }
 
 // Sleep makes the guest kick, from the next step on: memory is touched by steps only.

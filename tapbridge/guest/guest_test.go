@@ -76,8 +76,9 @@ func (e *echo) Step(budget int) (n int, err error) {
 	return n, nil
 }
 
-func (e *echo) Sleep() { e.sleeps++ }
-func (e *echo) Awake() { e.wakes++ }
+func (e *echo) Tell() error      { return nil }
+func (e *echo) Sleep(*live.Rest) { e.sleeps++ }
+func (e *echo) Awake()           { e.wakes++ }
 func (e *echo) Close() {
 	e.closed++
 	for _, fds := range e.fds {
@@ -379,11 +380,16 @@ func TestSleep(t *testing.T) {
 	r := newRig(t)
 	c := r.connect()
 	bed := live.NewBed()
+	sleep := func() {
+		rest := live.Rest{Patience: patience}
+		r.host.Rest(&rest)
+		bed.Sleep(&rest)
+	}
 	go func() {
 		time.Sleep(20 * time.Millisecond)
 		send(t, c, message("hello"))
 	}()
-	bed.Sleep(r.host.Rest(nil), patience)
+	sleep()
 	require.Equal(t, 1, r.last.sleeps)
 	r.host.Awake()
 	require.Equal(t, 1, r.last.wakes)
@@ -397,7 +403,7 @@ func TestSleep(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		io.CopyN(io.Discard, c, 1<<20)
 	}()
-	bed.Sleep(r.host.Rest(nil), patience)
+	sleep()
 	r.host.Awake()
 	r.host.Step(1)
 	require.Less(t, len(r.last.conn.out), waiting)
@@ -405,7 +411,7 @@ func TestSleep(t *testing.T) {
 
 func TestClientThatComesWakesTheHost(t *testing.T) {
 	r := newRig(t)
-	require.Empty(t, r.host.Rest(nil))
+	r.host.Rest(new(live.Rest))
 	require.Zero(t, r.woken.Load())
 	r.dial()
 	require.Eventually(t, func() bool { return r.woken.Load() > 0 }, patience, time.Millisecond)

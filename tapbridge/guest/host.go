@@ -80,15 +80,14 @@ func (h *Host) fault(r any) {
 }
 
 // Rest makes clients tell of what they have to say, and appends the sockets on which
-// they do. It implements live.Sleeper.
-func (h *Host) Rest(sockets []live.Socket) []live.Socket {
+// they do.
+func (h *Host) Rest(r *live.Rest) {
 	for _, s := range h.servers {
 		if s.conn != nil {
-			s.session.Sleep()
-			sockets = append(sockets, live.Socket{FD: s.conn.fd, Full: len(s.conn.out) > 0})
+			s.session.Sleep(r)
+			r.Sockets = append(r.Sockets, live.Socket{FD: s.conn.fd, Full: len(s.conn.out) > 0})
 		}
 	}
-	return sockets
 }
 
 // Awake ends that.

@@ -23,7 +23,7 @@ type Session interface {
 	Step(budget int) (int, error)
 	// Sleep and Awake say that the loop is about to sleep, or has woken up: see
 	// Rest and Awake of live.Sleeper. What arrives on the connection wakes it by itself.
-	Sleep()
+	Sleep(r *live.Rest)
 	Awake()
 	// Close takes the adapter back from the client, whose memory is about to go.
 	Close()

@@ -4,6 +4,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,21 +33,51 @@ var bell = [8]byte{1} // the increment of an eventfd
 // Wake ends a sleep, or the next one. Any goroutine may call it.
 func (b *Bed) Wake() { b.bell.Write(bell[:]) }
 
-// Sleep waits for Wake or one of the sockets, for no longer than patience.
-func (b *Bed) Sleep(sockets []Socket, patience time.Duration) {
+// Sleep waits for Wake or what else ends a rest.
+func (b *Bed) Sleep(r *Rest) {
 	b.fds = append(b.fds[:0], unix.PollFd{Fd: b.fd, Events: unix.POLLIN})
-	for _, s := range sockets {
+	for _, s := range r.Sockets {
 		b.fds = append(b.fds, s.Poll())
 	}
-	var until *unix.Timespec
-	if patience >= 0 {
-		t := unix.NsecToTimespec(int64(patience))
-		until = &t
+	n := b.nap(min(uint64(r.Patience), uint64(napTime)))
+	if n == 0 && (r.Patience < 0 || r.Patience > napTime) {
+		n = b.sleep(r.Patience)
 	}
-	if n, err := unix.Ppoll(b.fds, until, nil); err == nil && n > 0 && b.fds[0].Revents != 0 {
+	if n > 0 && b.fds[0].Revents != 0 {
 		var count [8]byte
 		unix.Read(int(b.fd), count[:])
 	}
+}
+
+// napTime is how long a sleep is one that the Go runtime is not told of. It would give
+// the thread's place to others, look every 20 us whether they need it, and take it back
+// in the end: more than what wakes a busy loop costs.
+const napTime = 3 * time.Millisecond
+
+// nap waits for at most so many nanoseconds. A collector of garbage that wants the
+// thread ends it, by a signal.
+func (b *Bed) nap(ns uint64) int {
+	t := unix.NsecToTimespec(int64(ns))
+	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(b.fds))), uintptr(len(b.fds)),
+		uintptr(unsafe.Pointer(&t)), 0, 0, 0)
+	if errno != 0 {
+		return -1
+	}
+	return int(n)
+}
+
+// sleep waits for longer.
+func (b *Bed) sleep(patience time.Duration) int {
+	var until *unix.Timespec
+	if patience >= 0 {
+		t := unix.NsecToTimespec(int64(patience - napTime))
+		until = &t
+	}
+	n, err := unix.Ppoll(b.fds, until, nil)
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // Poll is the socket for poll(2).

@@ -18,14 +18,14 @@ func (b *Bed) Wake() {
 	}
 }
 
-// Sleep waits for Wake, for no longer than patience. There are no sockets: what serves
-// guests runs on Linux.
-func (b *Bed) Sleep(_ []Socket, patience time.Duration) {
-	if patience < 0 {
+// Sleep waits for Wake, for no longer than the patience. There are no sockets: what
+// serves guests runs on Linux.
+func (b *Bed) Sleep(r *Rest) {
+	if r.Patience < 0 {
 		<-b.bell
 		return
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(r.Patience)
 	defer timer.Stop()
 	select {
 	case <-b.bell:

@@ -40,7 +40,7 @@ type Loop struct {
 	start    time.Time
 	tasks    *Tasks
 	sleepers []Sleeper
-	sockets  []Socket // of the sleepers, at the last rest
+	rest     Rest
 	bed      *Bed
 	sleeping atomic.Bool
 	stopping atomic.Bool
@@ -61,9 +61,10 @@ func (l *Loop) now() sim.Time { return sim.Time(time.Since(l.start)) }
 // to be told of it while the loop sleeps.
 type Sleeper interface {
 	// Rest is called on the owner's goroutine ahead of the last turn before the loop
-	// sleeps. From then on whoever has work for the part must Wake the loop, or make
-	// ready one of the sockets that the part appends.
-	Rest(sockets []Socket) []Socket
+	// sleeps. From then on whoever has work for the part must Wake the loop, unless
+	// one of the sockets that the part appends is made ready, or the patience that it
+	// has ends.
+	Rest(r *Rest)
 	// Awake is called there when the loop turns again.
 	Awake()
 }
@@ -110,9 +111,9 @@ func (l *Loop) Run(ctx context.Context) {
 		// Whoever hands over work from here on sees that the loop sleeps; what
 		// came before is found by one more turn.
 		l.sleeping.Store(true)
-		l.sockets = l.sockets[:0]
+		l.rest.Begin()
 		for _, s := range l.sleepers {
-			l.sockets = s.Rest(l.sockets)
+			s.Rest(&l.rest)
 		}
 		if l.turn() == 0 && !l.stopping.Load() {
 			l.sleep()
@@ -126,11 +127,10 @@ func (l *Loop) Run(ctx context.Context) {
 }
 
 func (l *Loop) sleep() {
-	patience := Forever
 	if next, ok := l.Sim.Clock.Next(); ok {
-		patience = max(0, time.Duration(next-timerSlackNS-l.now()))
+		l.rest.AtMost(time.Duration(next - timerSlackNS - l.now()))
 	}
-	l.bed.Sleep(l.sockets, patience)
+	l.bed.Sleep(&l.rest)
 }
 
 func (l *Loop) turn() int {

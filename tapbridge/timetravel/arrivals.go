@@ -35,7 +35,7 @@ func (s *Scheduler) poll(milliseconds int) int {
 	for _, g := range s.guests {
 		fds = append(fds, pollIn(g.fd))
 	}
-	for _, socket := range s.sockets {
+	for _, socket := range s.resting.Sockets {
 		fds = append(fds, socket.Poll())
 	}
 	s.fds = fds
@@ -59,7 +59,7 @@ func (s *Scheduler) poll(milliseconds int) int {
 		s.drop(g, errLeft)
 	}
 	s.lost = nil
-	s.sockets = s.sockets[:0] // some may be gone at the next rest
+	s.resting.Begin() // some may be gone at the next rest
 	return n
 }
 

@@ -34,9 +34,9 @@ type Config struct {
 
 // Part is what guests reach by sockets of their own, a guest.Host.
 type Part interface {
-	// Rest says that the loop has come to rest, and returns the sockets that may
-	// have something to say, behind those in the slice.
-	Rest(sockets []live.Socket) []live.Socket
+	// Rest says that the loop has come to rest, and is told of the sockets that may
+	// have something to say.
+	Rest(r *live.Rest)
 }
 
 // Scheduler owns a simulation's loop and the time of its guests. The goroutine that
@@ -60,7 +60,7 @@ type Scheduler struct {
 	guests   []*participant
 	lost     []*participant // could not be told
 	running  *participant   // nil when all wait
-	sockets  []live.Socket  // of the parts, at the last rest
+	resting  live.Rest      // the last one
 	fds      []unix.PollFd
 
 	tasks    *live.Tasks
@@ -126,9 +126,9 @@ func (s *Scheduler) Run(ctx context.Context) {
 // rest tells the parts that the loop has come to rest, which may be what they wait
 // for, and looks once more.
 func (s *Scheduler) rest() int {
-	s.sockets = s.sockets[:0]
+	s.resting.Begin()
 	for _, p := range s.parts {
-		s.sockets = p.Rest(s.sockets)
+		p.Rest(&s.resting)
 	}
 	return s.turn()
 }

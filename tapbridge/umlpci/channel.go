@@ -18,6 +18,7 @@ import (
 type channel struct {
 	fd     int
 	socket bool
+	buf    []byte
 }
 
 func (s *session) setSlaveChannel(_ []byte, fds []int) error {
@@ -55,7 +56,7 @@ func newChannel(fd int) (*channel, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &channel{own, true}, nil
+		return &channel{fd: own, socket: true}, nil
 	case unix.S_IFIFO:
 		// Whether a write blocks is a property of the open file, which the guest
 		// shares; opened anew it is ours alone.
@@ -63,7 +64,7 @@ func newChannel(fd int) (*channel, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the channel cannot be written: %w", err)
 		}
-		return &channel{own, false}, nil
+		return &channel{fd: own}, nil
 	}
 	return nil, fmt.Errorf("the channel is neither a socket nor a pipe but of mode %#o", st.Mode)
 }
@@ -78,12 +79,13 @@ func (c *channel) call(acknowledged bool, rings ...int) error {
 	if acknowledged {
 		flags |= flagNeedReply
 	}
-	var m []byte
+	m := c.buf[:0]
 	for _, i := range rings {
-		m = append(m, header(slaveVringCall, flags, 8)...)
+		m = appendHeader(m, slaveVringCall, flags, 8)
 		m = le.AppendUint32(m, uint32(i))
 		m = le.AppendUint32(m, 0)
 	}
+	c.buf = m
 	for {
 		n, err := 0, error(nil)
 		if c.socket {

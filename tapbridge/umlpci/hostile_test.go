@@ -12,6 +12,7 @@ import (
 
 	"nicsim.dev/nicsim/dma"
 	"nicsim.dev/nicsim/pci"
+	"nicsim.dev/tapbridge/live"
 )
 
 // Each of these is sent by a client that has come so far, and must end its session
@@ -356,9 +357,9 @@ func TestRingsVanish(t *testing.T) {
 		r.host.Step(256)
 		require.NoError(t, unix.Ftruncate(c.file, 0))
 		if asleep {
-			r.host.Rest(nil)
+			r.host.Rest(new(live.Rest))
 			r.host.Awake()
-			r.host.Rest(nil)
+			r.host.Rest(new(live.Rest))
 		}
 		require.Contains(t, r.cutOff(), "is gone")
 	}

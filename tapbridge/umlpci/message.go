@@ -150,7 +150,10 @@ func (s *session) reply(number uint32, payload []byte) error {
 }
 
 func header(number, flags uint32, size int) []byte {
-	h := make([]byte, 0, headerBytes)
+	return appendHeader(make([]byte, 0, headerBytes), number, flags, size)
+}
+
+func appendHeader(h []byte, number, flags uint32, size int) []byte {
 	h = le.AppendUint32(h, number)
 	h = le.AppendUint32(h, flags)
 	return le.AppendUint32(h, uint32(size))

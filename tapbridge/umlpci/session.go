@@ -7,6 +7,7 @@ import (
 
 	"nicsim.dev/nicsim/pci"
 	"nicsim.dev/tapbridge/guest"
+	"nicsim.dev/tapbridge/live"
 )
 
 // lookEvery is how many turns of an awake loop pass between looks at the socket
@@ -107,7 +108,7 @@ func (s *session) sendCalls() (work int, err error) {
 	if interrupts && s.order == nil && s.rings[commandRing].unreaped() >= callWithInterrupt {
 		s.showCommands()
 	}
-	var rings []int
+	rings := make([]int, 0, numRings)
 	if s.calls&(1<<commandRing) != 0 && s.rings[commandRing].wantsCall() {
 		rings = append(rings, commandRing)
 	}
@@ -123,9 +124,12 @@ func (s *session) sendCalls() (work int, err error) {
 }
 
 // Sleep makes the guest kick, from the next step on: memory is touched by steps only.
-func (s *session) Sleep() {
+func (s *session) Sleep(r *live.Rest) {
 	s.asleep = true
 	s.order.atRest()
+	if wait, any := s.nudge.next(); any {
+		r.AtMost(wait)
+	}
 }
 
 // Awake ends that. A kick may be on its way.

@@ -155,7 +155,7 @@ func TestInterruptsWaitForBuffers(t *testing.T) {
 			r.fn.Raise(i)
 		}
 		if asleep {
-			r.host.Rest(nil)
+			r.host.Rest(new(live.Rest))
 		}
 		r.host.Step(256)
 		var all [][2]uint64
@@ -261,7 +261,7 @@ func TestKicksAreWantedWhileAsleep(t *testing.T) {
 		c.readConfig(0, 4)
 	}
 	require.Equal(t, before, c.kicks)
-	r.host.Rest(nil)
+	r.host.Rest(new(live.Rest))
 	r.host.Step(256)
 	pump := c.pump
 	for range 10 {
@@ -388,4 +388,59 @@ func liveRig(t testing.TB, fn *pci.Function, log *reasons) (stop func(), c *clie
 	go func() { l.Run(ctx); close(done) }()
 	c = dial(t, server.Path())
 	return func() { c.close(); cancel(); <-done; host.Close() }, c
+}
+
+// A guest that leaves an interrupt alone is called again, after longer and longer, until
+// it takes it; meanwhile the loop does not sleep for longer than that.
+func TestInterruptsThatAreMissed(t *testing.T) {
+	r := newRig(t)
+	c := r.connect().start()
+	c.enableMessages()
+	r.host.Awake()
+	r.host.Step(256)
+	c.called()
+	patience := func() time.Duration {
+		rest := live.Rest{Patience: live.Forever}
+		r.host.Rest(&rest)
+		r.host.Awake()
+		return rest.Patience
+	}
+	require.Equal(t, live.Forever, patience())
+	r.fn.Raise(0)
+	calls, began := 0, time.Now()
+	for calls < 4 {
+		r.host.Step(256)
+		calls += len(c.called())
+		require.GreaterOrEqual(t, patience(), time.Duration(0))
+		require.LessOrEqual(t, patience(), nudgeAfter<<maxNudges)
+	}
+	require.GreaterOrEqual(t, time.Since(began), 7*nudgeAfter, "1, 2 and 4 of them")
+	require.Len(t, c.interrupts(true), 1)
+	r.host.Step(256)
+	require.Equal(t, live.Forever, patience())
+	time.Sleep(10 * nudgeAfter)
+	r.host.Step(256)
+	require.Empty(t, c.called())
+}
+
+// An interrupt has the guest look at the writes that were answered, if there are some.
+func TestInterruptsBringAnswersAlong(t *testing.T) {
+	r := newRig(t)
+	c := r.connect().start()
+	c.enableMessages()
+	r.host.Awake()
+	r.host.Step(256)
+	c.called()
+	for range callWithInterrupt {
+		c.command(mmioWrite, 0, 4, 0, words(1), 0)
+	}
+	r.host.Step(256)
+	require.Empty(t, c.called())
+	r.fn.Raise(0)
+	r.host.Step(256)
+	require.Equal(t, []int{commandRing, interruptRing}, c.called())
+	require.Len(t, c.interrupts(true), 1)
+	r.fn.Raise(0)
+	r.host.Step(256)
+	require.Equal(t, []int{interruptRing}, c.called(), "nothing is new")
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nicsim.dev/tapbridge/guest"
+	"nicsim.dev/tapbridge/live"
 )
 
 // arena is a host with one served device, stepped by hand.
@@ -49,7 +50,7 @@ func newArena(t testing.TB) *arena {
 func (a *arena) attend(t *testing.T, done func() bool) {
 	for end := time.Now().Add(patience); !done(); {
 		if a.host.Step(64) == 0 {
-			a.host.Rest(nil)
+			a.host.Rest(new(live.Rest))
 			time.Sleep(10 * time.Microsecond)
 			a.host.Awake()
 		}

@@ -12,6 +12,7 @@ import (
 	"nicsim.dev/nicsim/dma"
 	"nicsim.dev/nicsim/pci"
 	"nicsim.dev/tapbridge/guest"
+	"nicsim.dev/tapbridge/live"
 )
 
 // session is one client. Everything happens on the loop's goroutine, inside Step,
@@ -256,7 +257,7 @@ func (s *session) reset() {
 }
 
 // Sleep is of no concern: what arrives on the connection wakes the loop.
-func (s *session) Sleep() {}
+func (s *session) Sleep(*live.Rest) {}
 
 // Awake ends that.
 func (s *session) Awake() {}

@@ -18,7 +18,7 @@ test:
 
 test-long:
 	$(GO) run ./cmd/nicsim run $(if $(REQUIRE),-require) testdata/long
-	$(GO) run ./cmd/nicsim bench guest
+	$(GO) run ./cmd/nicsim bench guest guest-uml guest-boot
 
 lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; false; }

@@ -79,7 +79,8 @@ func detach(c *net.UnixConn) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	return fd, c.Close()
+	c.Close()
+	return fd, nil
 }
 
 // Next returns the next message with the file descriptors that came with it, which

@@ -76,7 +76,6 @@ func (e *echo) Step(budget int) (n int, err error) {
 	return n, nil
 }
 
-func (e *echo) Tell() error      { return nil }
 func (e *echo) Sleep(*live.Rest) { e.sleeps++ }
 func (e *echo) Awake()           { e.wakes++ }
 func (e *echo) Close() {

@@ -39,8 +39,13 @@ func (b *Bed) Sleep(r *Rest) {
 	for _, s := range r.Sockets {
 		b.fds = append(b.fds, s.Poll())
 	}
-	n := b.nap(min(uint64(r.Patience), uint64(napTime)))
-	if n == 0 && (r.Patience < 0 || r.Patience > napTime) {
+	long := r.Patience < 0 || r.Patience > napTime
+	first := r.Patience
+	if long {
+		first = napTime
+	}
+	n := b.nap(first)
+	if n == 0 && long {
 		n = b.sleep(r.Patience)
 	}
 	if n > 0 && b.fds[0].Revents != 0 {
@@ -54,10 +59,10 @@ func (b *Bed) Sleep(r *Rest) {
 // in the end: more than what wakes a busy loop costs.
 const napTime = 3 * time.Millisecond
 
-// nap waits for at most so many nanoseconds. A collector of garbage that wants the
+// nap waits for at most so long. A collector of garbage that wants the
 // thread ends it, by a signal.
-func (b *Bed) nap(ns uint64) int {
-	t := unix.NsecToTimespec(int64(ns))
+func (b *Bed) nap(patience time.Duration) int {
+	t := unix.NsecToTimespec(int64(patience))
 	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(b.fds))), uintptr(len(b.fds)),
 		uintptr(unsafe.Pointer(&t)), 0, 0, 0)
 	if errno != 0 {
@@ -66,7 +71,7 @@ func (b *Bed) nap(ns uint64) int {
 	return int(n)
 }
 
-// sleep waits for longer.
+// sleep waits for what is left of a patience after a nap.
 func (b *Bed) sleep(patience time.Duration) int {
 	var until *unix.Timespec
 	if patience >= 0 {

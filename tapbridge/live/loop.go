@@ -20,6 +20,13 @@ const (
 	// timerSlackNS is how late the kernel may wake a sleeper. The loop polls through
 	// this time before an event.
 	timerSlackNS = 100_000
+	// crowdNS is how long it takes until the loop has the processor again that it gave
+	// up, when others want it. Then it gains nothing by polling: what it waits for, a
+	// guest above all, may be what has the processor, for as long as the host sees fit,
+	// whereas a wake-up from a sleep takes it away at once.
+	crowdNS = 50_000
+	// crowdedNS is for how long the loop does not poll then.
+	crowdedNS = 10_000_000
 )
 
 // ErrStopped is returned when the loop has ended.
@@ -91,6 +98,7 @@ func (l *Loop) Run(ctx context.Context) {
 
 	alone := runtime.GOMAXPROCS(0) == 1 // other goroutines have no thread but this one
 	idleSince := sim.Time(-1)
+	crowdedUntil := sim.Time(0)
 	for !l.stopping.Load() {
 		if l.turn() > 0 {
 			idleSince = -1
@@ -101,11 +109,18 @@ func (l *Loop) Run(ctx context.Context) {
 			idleSince = now
 		}
 		next, timed := l.Sim.Clock.Next()
-		if now-idleSince < spinNS || timed && next-now < timerSlackNS {
+		spin, early := sim.Time(spinNS), sim.Time(timerSlackNS)
+		if now < crowdedUntil {
+			spin, early = 0, 0
+		}
+		if now-idleSince < spin || timed && next-now < early {
 			if alone {
 				runtime.Gosched()
 			}
 			yield()
+			if again := l.now(); again-now > crowdNS {
+				crowdedUntil = again + crowdedNS
+			}
 			continue
 		}
 		// Whoever hands over work from here on sees that the loop sleeps; what
@@ -116,7 +131,7 @@ func (l *Loop) Run(ctx context.Context) {
 			s.Rest(&l.rest)
 		}
 		if l.turn() == 0 && !l.stopping.Load() {
-			l.sleep()
+			l.sleep(early)
 		}
 		l.sleeping.Store(false)
 		for _, s := range l.sleepers {
@@ -126,9 +141,10 @@ func (l *Loop) Run(ctx context.Context) {
 	}
 }
 
-func (l *Loop) sleep() {
+// sleep waits for what ends a rest, or until so early before the next event.
+func (l *Loop) sleep(early sim.Time) {
 	if next, ok := l.Sim.Clock.Next(); ok {
-		l.rest.AtMost(time.Duration(next - timerSlackNS - l.now()))
+		l.rest.AtMost(time.Duration(next - early - l.now()))
 	}
 	l.bed.Sleep(&l.rest)
 }

@@ -1,7 +1,7 @@
 # "make test" runs every test that this machine can run; what needs root, a program
 # that is not installed or a lab that is not set up is skipped by name. REQUIRE=all
 # turns skips into failures. Tests that boot guests come after the others: both would
-# disturb each other. "make test-long" runs what takes too long for every change.
+# disturb each other; guests mostly wait, so that three scripts run at a time. "make test-long" runs what takes too long for every change.
 GO ?= go
 REQUIRE ?=
 
@@ -14,7 +14,7 @@ build:
 
 test:
 	NICSIM_REQUIRE=$(REQUIRE) $(GO) test -skip '^TestGuest' ./...
-	NICSIM_REQUIRE=$(REQUIRE) $(GO) test -run '^TestGuest' -count=1 -timeout 60m ./scenarios/... ./tapbridge/...
+	NICSIM_REQUIRE=$(REQUIRE) $(GO) test -run '^TestGuest' -parallel 3 -count=1 -timeout 60m ./scenarios/... ./tapbridge/...
 
 test-long:
 	$(GO) run ./cmd/nicsim run $(if $(REQUIRE),-require) testdata/long

@@ -72,8 +72,8 @@ type benchCmd struct {
 	Name []string `arg:"" optional:"" help:"Benchmarks to run; all without one: ${benchmarks}."`
 }
 
-func (c *benchCmd) Run() error {
-	return bench.Run(os.Stdout, bench.Options{JSON: c.JSON, Progress: os.Stderr}, c.Name...)
+func (c *benchCmd) Run(ctx context.Context) error {
+	return bench.Run(ctx, os.Stdout, bench.Options{JSON: c.JSON, Progress: os.Stderr}, c.Name...)
 }
 
 type tapCmd struct {

@@ -8,6 +8,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -54,7 +55,7 @@ type benchmark struct {
 	run     func(o *Options) (Result, error)
 	// many is run for a benchmark that measures several things, each named behind its
 	// own name and a dash.
-	many func(o *Options) ([]Result, error)
+	many func(ctx context.Context, o *Options) ([]Result, error)
 	// long is set for one that is only run when it is named.
 	long bool
 }
@@ -82,17 +83,17 @@ func Names() []string {
 	return names
 }
 
-// Run runs the named benchmarks, or all, and writes each result as it comes. The
-// error is a scenarios.UsageError for a name that is not known.
-func Run(w io.Writer, o Options, names ...string) error {
+// Run runs the named benchmarks, or all, and writes each result as it comes, until ctx is
+// done. The error is a scenarios.UsageError for a name that is not known.
+func Run(ctx context.Context, w io.Writer, o Options, names ...string) error {
 	chosen, err := choose(names)
 	if err != nil {
 		return err
 	}
-	return run(w, o, chosen)
+	return run(ctx, w, o, chosen)
 }
 
-func run(w io.Writer, o Options, chosen []benchmark) error {
+func run(ctx context.Context, w io.Writer, o Options, chosen []benchmark) error {
 	if o.Rounds <= 0 {
 		o.Rounds = defaultRounds
 	}
@@ -106,7 +107,10 @@ func run(w io.Writer, o Options, chosen []benchmark) error {
 	p := printer{w: w, json: o.JSON}
 	for _, b := range chosen {
 		fmt.Fprintf(o.Progress, "%s ", b.name)
-		results, err := b.measure(&o)
+		results, err := b.measure(ctx, &o)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		fmt.Fprintln(o.Progress)
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
@@ -120,9 +124,9 @@ func run(w io.Writer, o Options, chosen []benchmark) error {
 	return nil
 }
 
-func (b *benchmark) measure(o *Options) ([]Result, error) {
+func (b *benchmark) measure(ctx context.Context, o *Options) ([]Result, error) {
 	if b.many != nil {
-		results, err := b.many(o)
+		results, err := b.many(ctx, o)
 		for i := range results {
 			results[i].Name = b.name + "-" + results[i].Name
 		}

@@ -29,7 +29,7 @@ func TestEveryBenchmarkDoesItsWork(t *testing.T) {
 			if b.name == "suite" {
 				b.run = suite("01-rings") // the whole takes seconds, and has tests of its own
 			}
-			require.NoError(t, run(&out, o, []benchmark{b}))
+			require.NoError(t, run(t.Context(), &out, o, []benchmark{b}))
 			require.Contains(t, progress.String(), b.name)
 
 			var object map[string]any
@@ -48,7 +48,7 @@ func TestEveryBenchmarkDoesItsWork(t *testing.T) {
 
 func TestATableForPeople(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, Run(&out, short, "ring64", "rss"))
+	require.NoError(t, Run(t.Context(), &out, short, "ring64", "rss"))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Len(t, lines, 3)
 	require.Equal(t, []string{"benchmark", "ours", "reference", "ratio"}, strings.Fields(lines[0]))
@@ -57,7 +57,7 @@ func TestATableForPeople(t *testing.T) {
 }
 
 func TestAnUnknownNameIsAMistakeOfUse(t *testing.T) {
-	err := Run(new(bytes.Buffer), short, "ring64", "ring65")
+	err := Run(t.Context(), new(bytes.Buffer), short, "ring64", "ring65")
 	_, usage := errors.AsType[*scenarios.UsageError](err)
 	require.True(t, usage)
 	require.ErrorContains(t, err, "ring65")

@@ -51,7 +51,7 @@ type discipline struct {
 
 // race lets racers run in turn, ours first, and holds ours against the best of the
 // others in each discipline.
-func race(o *Options, racers []racer, disciplines []discipline) ([]Result, error) {
+func race(ctx context.Context, o *Options, racers []racer, disciplines []discipline) ([]Result, error) {
 	got := map[string]map[string][]float64{} // discipline, racer
 	for _, d := range disciplines {
 		got[d.name] = map[string][]float64{}
@@ -59,8 +59,8 @@ func race(o *Options, racers []racer, disciplines []discipline) ([]Result, error
 	for range guestRounds {
 		for _, r := range racers {
 			fmt.Fprintf(o.Progress, "%s ", r.name)
-			ctx, cancel := context.WithTimeout(context.Background(), raceTimeout)
-			values, err := r.run(ctx)
+			timed, cancel := context.WithTimeout(ctx, raceTimeout)
+			values, err := r.run(timed)
 			cancel()
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", r.name, err)
@@ -102,7 +102,7 @@ func (d *discipline) judge(racers []racer, rounds map[string][]float64) Result {
 
 // qemuRace measures two adapters of ours in a guest of QEMU against two of each kind
 // that QEMU has, joined by a hub.
-func qemuRace(o *Options) ([]Result, error) {
+func qemuRace(ctx context.Context, o *Options) ([]Result, error) {
 	programs, err := lab.Find(lab.Choice{On: lab.QEMU})
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func qemuRace(o *Options) ([]Result, error) {
 			return raceInQEMU(ctx, programs, device)
 		}})
 	}
-	return race(o, racers, []discipline{
+	return race(ctx, o, racers, []discipline{
 		{name: "tcp1", unit: "Gbit/s", scale: 1e-9}, {name: "tcp4", unit: "Gbit/s", scale: 1e-9},
 		{name: "pktgen", unit: "kpps", scale: 1e-3}, {name: "rtt", unit: "us", scale: 1, less: true},
 	})

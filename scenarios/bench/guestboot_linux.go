@@ -36,7 +36,7 @@ var readsScript string
 // umlBoot measures how soon a guest is of use: from power-on to the first reply to a
 // ping, a whole scenario, and a register read while the driver is busy with them. The
 // references are limits.
-func umlBoot(o *Options) ([]Result, error) {
+func umlBoot(ctx context.Context, o *Options) ([]Result, error) {
 	programs, err := lab.Find(lab.Choice{On: lab.UML})
 	if err != nil {
 		return nil, err
@@ -44,13 +44,13 @@ func umlBoot(o *Options) ([]Result, error) {
 	var pings, reads, whole []float64
 	for range bootRounds {
 		fmt.Fprint(o.Progress, ".")
-		ctx, cancel := context.WithTimeout(context.Background(), raceTimeout)
-		ping, read, err := bootAndPing(ctx, programs)
+		timed, cancel := context.WithTimeout(ctx, raceTimeout)
+		ping, read, err := bootAndPing(timed, programs)
 		cancel()
 		if err != nil {
 			return nil, err
 		}
-		took, err := timeScenario(bootScenario)
+		took, err := timeScenario(ctx, bootScenario)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +118,7 @@ func bootAndPing(ctx context.Context, programs lab.Programs) (ping, read float64
 }
 
 // timeScenario runs a scenario as "nicsim run" does, and returns its seconds.
-func timeScenario(name string) (float64, error) {
+func timeScenario(ctx context.Context, name string) (float64, error) {
 	rep, err := report.New("ktap", io.Discard, report.Style{})
 	if err != nil {
 		return 0, err
@@ -128,7 +128,7 @@ func timeScenario(name string) (float64, error) {
 		return 0, err
 	}
 	start := time.Now()
-	totals := scenarios.Run(context.Background(), scripts, scenarios.Options{Seed: scenarios.DefaultSeed, On: string(lab.UML)}, rep)
+	totals := scenarios.Run(ctx, scripts, scenarios.Options{Seed: scenarios.DefaultSeed, On: string(lab.UML)}, rep)
 	took := time.Since(start).Seconds()
 	if totals.ExitCode() != report.ExitPass {
 		return 0, fmt.Errorf("%s does not pass: nicsim run shows why", name)

@@ -15,7 +15,7 @@ import (
 
 // umlRace measures two guests of User Mode Linux with an adapter of ours each, on one
 // cable, against two whose kernels' own vector devices share a socket pair.
-func umlRace(o *Options) ([]Result, error) {
+func umlRace(ctx context.Context, o *Options) ([]Result, error) {
 	programs, err := lab.Find(lab.Choice{On: lab.UML})
 	if err != nil {
 		return nil, err
@@ -24,7 +24,7 @@ func umlRace(o *Options) ([]Result, error) {
 		{"ours", func(ctx context.Context) (map[string]float64, error) { return raceOver(ctx, programs, cable) }},
 		{"vector", func(ctx context.Context) (map[string]float64, error) { return raceOver(ctx, programs, sockets) }},
 	}
-	return race(o, racers, []discipline{
+	return race(ctx, o, racers, []discipline{
 		{name: "tcp1", unit: "Gbit/s", scale: 1e-9}, {name: "tcp4", unit: "Gbit/s", scale: 1e-9},
 		{name: "rtt", unit: "us", scale: 1, less: true},
 	})

@@ -1,7 +1,8 @@
 # "make test" runs every test that this machine can run; what needs root, a program
 # that is not installed or a lab that is not set up is skipped by name. REQUIRE=all
 # turns skips into failures. Tests that boot guests come after the others: both would
-# disturb each other; guests mostly wait, so that three scripts run at a time. "make test-long" runs what takes too long for every change.
+# disturb each other. Guests mostly wait, so that three scripts run at a time.
+# "make test-long" runs what takes too long for every change.
 GO ?= go
 REQUIRE ?=
 

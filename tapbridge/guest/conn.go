@@ -49,7 +49,7 @@ type Conn struct {
 
 	memory [][]byte
 	mapped uint64 // bytes of memory
-	total  *int   // mappings of all clients of the host
+	host   *Host
 }
 
 // passed are file descriptors that came with the byte ahead of at, a place in in.
@@ -58,12 +58,12 @@ type passed struct {
 	fds []int
 }
 
-func newConn(c *net.UnixConn, mappings *int) (*Conn, error) {
+func newConn(c *net.UnixConn, h *Host) (*Conn, error) {
 	fd, err := detach(c)
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{fd: fd, in: make([]byte, inBytes), oob: make([]byte, unix.CmsgSpace(4*maxPassed)), total: mappings}, nil
+	return &Conn{fd: fd, in: make([]byte, inBytes), oob: make([]byte, unix.CmsgSpace(4*maxPassed)), host: h}, nil
 }
 
 // detach makes a connection its descriptor. The Go runtime watches its own, and would
@@ -294,3 +294,6 @@ func CloseAll(fds []int) {
 		unix.Close(fd)
 	}
 }
+
+// Answered tells that the client was given an answer for which it did nothing but wait.
+func (c *Conn) Answered() { c.host.answers++ }

@@ -23,6 +23,7 @@ type Host struct {
 	devices []sim.Stepper
 
 	mappings int // of all clients
+	answers  int // to them
 }
 
 // NewHost returns a host. Other goroutines call wake when there is work for it.
@@ -98,6 +99,9 @@ func (h *Host) Awake() {
 		}
 	}
 }
+
+// Answers is how many reads it has answered: see live.Sleeper.
+func (h *Host) Answers() int { return h.answers }
 
 // Close ends every server. It is called when the loop has ended.
 func (h *Host) Close() {

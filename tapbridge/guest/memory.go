@@ -51,8 +51,8 @@ func (c *Conn) Map(fd int, off, n uint64, writable bool) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes at %#x of a file are not whole pages", n, off)
 	case off+n < off || off+n > uint64(st.Size):
 		return nil, fmt.Errorf("%d bytes at %#x are more than the file has, %d", n, off, st.Size)
-	case len(c.memory) == MaxMappings || *c.total == maxMappingsOfAll:
-		return nil, fmt.Errorf("%w: %d ranges of this client, %d of all", ErrTooMuch, len(c.memory), *c.total)
+	case len(c.memory) == MaxMappings || c.host.mappings == maxMappingsOfAll:
+		return nil, fmt.Errorf("%w: %d ranges of this client, %d of all", ErrTooMuch, len(c.memory), c.host.mappings)
 	case n > maxMappedBytes-c.mapped:
 		return nil, fmt.Errorf("%w: %d bytes more than %d", ErrTooMuch, n, c.mapped)
 	}
@@ -62,7 +62,7 @@ func (c *Conn) Map(fd int, off, n uint64, writable bool) ([]byte, error) {
 	}
 	c.memory = append(c.memory, b)
 	c.mapped += n
-	*c.total++
+	c.host.mappings++
 	return b, nil
 }
 
@@ -85,7 +85,7 @@ func (c *Conn) Unmap(b []byte) {
 func (c *Conn) forget(b []byte) {
 	unix.Munmap(b)
 	c.mapped -= uint64(len(b))
-	*c.total--
+	c.host.mappings--
 }
 
 func (c *Conn) unmapAll() {

@@ -37,7 +37,7 @@ type Server struct {
 	listener *net.UnixListener
 	arrivals *live.Mailbox[*net.UnixConn]
 	running  sync.WaitGroup
-	mappings *int // of all clients of the host
+	host     *Host
 
 	conn    *Conn // nil without a client
 	session Session
@@ -54,7 +54,7 @@ func (h *Host) Listen(name, path string, open func(*Conn) Session) (*Server, err
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{name: name, open: open, log: h.Logger(name), listener: l, mappings: &h.mappings}
+	s := &Server{name: name, open: open, log: h.Logger(name), listener: l, host: h}
 	s.arrivals = live.NewMailbox[*net.UnixConn](1, h.wake)
 	h.servers = append(h.servers, s)
 	s.running.Go(s.accept)
@@ -153,7 +153,7 @@ func (s *Server) arrive() {
 		c[0].Close()
 		return
 	}
-	conn, err := newConn(c[0], s.mappings)
+	conn, err := newConn(c[0], s.host)
 	if err != nil {
 		s.log.Warn("a client was turned away", "reason", err)
 		c[0].Close()

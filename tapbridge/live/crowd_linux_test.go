@@ -44,6 +44,7 @@ func TestWhoWaitsBusilyOnTheLoopsProcessorIsAnsweredSoon(t *testing.T) {
 
 	l := New()
 	var asked, answered atomic.Int64
+	l.AddSleeper(counted{&answered})
 	l.Sim.Add(sim.StepFunc(func(int) int {
 		n := asked.Load() - answered.Load()
 		answered.Add(n)
@@ -71,3 +72,10 @@ func TestWhoWaitsBusilyOnTheLoopsProcessorIsAnsweredSoon(t *testing.T) {
 	t.Logf("%v a round", best/rounds)
 	require.Less(t, best/rounds, time.Millisecond)
 }
+
+// counted is a part that only says how many answers there are.
+type counted struct{ n *atomic.Int64 }
+
+func (counted) Rest(*Rest)     {}
+func (counted) Awake()         {}
+func (c counted) Answers() int { return int(c.n.Load()) }

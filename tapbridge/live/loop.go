@@ -20,13 +20,6 @@ const (
 	// timerSlackNS is how late the kernel may wake a sleeper. The loop polls through
 	// this time before an event.
 	timerSlackNS = 100_000
-	// crowdNS is how long it takes until the loop has the processor again that it gave
-	// up, when others want it. Then it gains nothing by polling: what it waits for, a
-	// guest above all, may be what has the processor, for as long as the host sees fit,
-	// whereas a wake-up from a sleep takes it away at once.
-	crowdNS = 50_000
-	// crowdedNS is for how long the loop does not poll then.
-	crowdedNS = 10_000_000
 )
 
 // ErrStopped is returned when the loop has ended.
@@ -74,6 +67,8 @@ type Sleeper interface {
 	Rest(r *Rest)
 	// Awake is called there when the loop turns again.
 	Awake()
+	// Answers is how many it has given so far to others that did nothing but wait.
+	Answers() int
 }
 
 // AddSleeper adds a part that is told when the loop sleeps. The owner calls it.
@@ -98,9 +93,13 @@ func (l *Loop) Run(ctx context.Context) {
 
 	alone := runtime.GOMAXPROCS(0) == 1 // other goroutines have no thread but this one
 	idleSince := sim.Time(-1)
-	crowdedUntil := sim.Time(0)
+	var others crowd
 	for !l.stopping.Load() {
-		if l.turn() > 0 {
+		work := l.turn()
+		if others.late {
+			others.turned(l.answers())
+		}
+		if work > 0 {
 			idleSince = -1
 			continue
 		}
@@ -110,7 +109,7 @@ func (l *Loop) Run(ctx context.Context) {
 		}
 		next, timed := l.Sim.Clock.Next()
 		spin, early := sim.Time(spinNS), sim.Time(timerSlackNS)
-		if now < crowdedUntil {
+		if others.present(now) {
 			spin, early = 0, 0
 		}
 		if now-idleSince < spin || timed && next-now < early {
@@ -118,9 +117,7 @@ func (l *Loop) Run(ctx context.Context) {
 				runtime.Gosched()
 			}
 			yield()
-			if again := l.now(); again-now > crowdNS {
-				crowdedUntil = again + crowdedNS
-			}
+			others.gaveUp(now, l.now(), l.answers())
 			continue
 		}
 		// Whoever hands over work from here on sees that the loop sleeps; what
@@ -139,6 +136,13 @@ func (l *Loop) Run(ctx context.Context) {
 		}
 		idleSince = -1
 	}
+}
+
+func (l *Loop) answers() (n int) {
+	for _, s := range l.sleepers {
+		n += s.Answers()
+	}
+	return n
 }
 
 // sleep waits for what ends a rest, or until so early before the next event.

@@ -146,6 +146,7 @@ func (s *session) read(r *ring, op byte, bar, size int, addr uint64) error {
 	for _, b := range r.in {
 		data = data[copy(b, data):]
 	}
+	s.conn.Answered()
 	return nil
 }
 

@@ -91,6 +91,7 @@ func (s *session) regionRead(p []byte) ([]byte, error) {
 	default:
 		s.fn.Read(int(m.region), data, m.offset)
 	}
+	s.conn.Answered()
 	return out, nil
 }
 

@@ -89,39 +89,41 @@ func (t *Transform) ICVBytes() int { return t.aead.TagBytes() }
 // but the ICV is there: header, IV, payload, padding, pad length and next header. high is
 // the half of an extended sequence number that is not sent.
 func (t *Transform) SealESP(packet []byte, high uint32) error {
-	text, ok := t.text(packet)
+	frame, text, aad, ok := t.parts(packet, high)
 	if !ok {
 		return ErrLength
 	}
-	copy(t.nonce[4:], packet[ESPHeaderBytes:])
-	if t.mac {
-		t.aead.Seal(&t.nonce, packet[len(packet)-t.ICVBytes():], 0, t.header(packet, high, len(packet)-t.ICVBytes()))
-		return nil
-	}
-	t.aead.Seal(&t.nonce, packet[ESPHeaderBytes+IVBytes:], text, t.header(packet, high, ESPHeaderBytes))
+	t.aead.Seal(&t.nonce, frame, text, aad)
 	return nil
 }
 
 // OpenESP is the reverse of SealESP: it leaves the text in place of the ciphertext, and
 // zeros if the error is ErrAuth.
 func (t *Transform) OpenESP(packet []byte, high uint32) error {
-	text, ok := t.text(packet)
+	frame, text, aad, ok := t.parts(packet, high)
 	if !ok {
 		return ErrLength
 	}
-	copy(t.nonce[4:], packet[ESPHeaderBytes:])
-	if t.mac {
-		ok = t.aead.Open(&t.nonce, packet[len(packet)-t.ICVBytes():], 0, t.header(packet, high, len(packet)-t.ICVBytes()))
-		if !ok {
-			clear(packet[ESPHeaderBytes+IVBytes:][:text])
-		}
-	} else {
-		ok = t.aead.Open(&t.nonce, packet[ESPHeaderBytes+IVBytes:], text, t.header(packet, high, ESPHeaderBytes))
-	}
-	if !ok {
+	if !t.aead.Open(&t.nonce, frame, text, aad) {
+		clear(packet[ESPHeaderBytes+IVBytes : len(packet)-t.ICVBytes()])
 		return ErrAuth
 	}
 	return nil
+}
+
+// parts takes a packet's IV for the nonce, and returns what is sealed, with the size of the
+// text at its begin, and what is authenticated besides: with AES-GMAC that is all.
+func (t *Transform) parts(packet []byte, high uint32) (frame []byte, text int, aad []byte, ok bool) {
+	text, ok = t.text(packet)
+	if !ok {
+		return nil, 0, nil, false
+	}
+	copy(t.nonce[4:], packet[ESPHeaderBytes:])
+	if t.mac {
+		icv := len(packet) - t.ICVBytes()
+		return packet[icv:], 0, t.header(packet, high, icv), true
+	}
+	return packet[ESPHeaderBytes+IVBytes:], text, t.header(packet, high, ESPHeaderBytes), true
 }
 
 // text returns how long the text of an ESP packet is.

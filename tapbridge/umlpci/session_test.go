@@ -390,15 +390,22 @@ func liveRig(t testing.TB, fn *pci.Function, log *reasons) (stop func(), c *clie
 	return func() { c.close(); cancel(); <-done; host.Close() }, c
 }
 
-// A guest that leaves an interrupt alone is called again, after longer and longer, until
-// it takes it; meanwhile the loop does not sleep for longer than that.
-func TestInterruptsThatAreMissed(t *testing.T) {
+// awakeRig has a guest that takes messages and has no call to hear, and a host that is
+// awake.
+func awakeRig(t *testing.T) (*rig, *client) {
 	r := newRig(t)
 	c := r.connect().start()
 	c.enableMessages()
 	r.host.Awake()
 	r.host.Step(256)
 	c.called()
+	return r, c
+}
+
+// A guest that leaves an interrupt alone is called again, after longer and longer, until
+// it takes it; meanwhile the loop does not sleep for longer than that.
+func TestInterruptsThatAreMissed(t *testing.T) {
+	r, c := awakeRig(t)
 	patience := func() time.Duration {
 		rest := live.Rest{Patience: live.Forever}
 		r.host.Rest(&rest)
@@ -425,12 +432,7 @@ func TestInterruptsThatAreMissed(t *testing.T) {
 
 // An interrupt has the guest look at the writes that were answered, if there are some.
 func TestInterruptsBringAnswersAlong(t *testing.T) {
-	r := newRig(t)
-	c := r.connect().start()
-	c.enableMessages()
-	r.host.Awake()
-	r.host.Step(256)
-	c.called()
+	r, c := awakeRig(t)
 	for range callWithInterrupt {
 		c.command(mmioWrite, 0, 4, 0, words(1), 0)
 	}

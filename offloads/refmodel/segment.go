@@ -28,12 +28,15 @@ func Segments(spec segment.Spec, frame []byte) [][]byte {
 		if spec.SNAP {
 			binary.BigEndian.PutUint16(b[spec.L3-10:], uint16(len(b)-spec.L3+8))
 		}
-		setIP(spec, b, i)
 		if spec.UDP {
 			setUDP(spec, b)
 		} else {
 			setTCP(spec, b, sent, flagMask(spec, i, len(shares)))
 		}
+		if spec.IPsec.Header > 0 {
+			b = setIPsec(spec, b, i)
+		}
+		setIP(spec, b, i)
 		segments = append(segments, b)
 		sent += len(share)
 	}
@@ -61,8 +64,37 @@ func setIP(spec segment.Spec, b []byte, i int) {
 	ip.SetTotalLength(uint16(len(ip)))
 	ip.SetID(ip.ID() + uint16(i))
 	if spec.IPv4Checksum {
-		ip.SetChecksum(^Sum(ip[:spec.L4-spec.L3]))
+		headers := ip[:spec.L4-spec.L3]
+		if spec.IPsec.Header > 0 {
+			headers = ip[:spec.IPsec.Header-spec.L3]
+		}
+		ip.SetChecksum(^Sum(headers))
 	}
+}
+
+// setIPsec counts segment i in the ESP or AH header and appends the trailer of ESP, with
+// room for the ICV.
+func setIPsec(spec segment.Spec, b []byte, i int) []byte {
+	sequence, iv := b[spec.IPsec.Header+4:], b[spec.IPsec.Header+8:]
+	if spec.IPsec.AH {
+		sequence, iv = b[spec.IPsec.Header+8:], b[spec.IPsec.Header+12:]
+	}
+	for range i {
+		binary.BigEndian.PutUint32(sequence, binary.BigEndian.Uint32(sequence)+1)
+		binary.BigEndian.PutUint64(iv, binary.BigEndian.Uint64(iv)+1)
+	}
+	if spec.IPsec.AH {
+		return b
+	}
+	padding := byte(0)
+	for ; (len(b)-spec.L4+2)%4 != 0; padding++ {
+		b = append(b, padding+1)
+	}
+	next := byte(header.TCPProtocolNumber)
+	if spec.UDP {
+		next = byte(header.UDPProtocolNumber)
+	}
+	return append(append(b, padding, next), make([]byte, spec.IPsec.ICVBytes)...)
 }
 
 func setTCP(spec segment.Spec, b []byte, sent int, mask uint16) {

@@ -66,7 +66,11 @@ func (s *Segmenter) Start(spec *Spec, pieces [][]byte) error {
 // its sums.
 func (s *Segmenter) prepare() {
 	if !s.spec.IPv6 {
-		ip := s.header[s.spec.L3:s.spec.L4]
+		end := s.spec.L4
+		if s.spec.IPsec.Header > 0 {
+			end = s.spec.IPsec.Header
+		}
+		ip := s.header[s.spec.L3:end]
 		s.id = binary.BigEndian.Uint16(ip[ipv4ID:])
 		clear(ip[ipv4Length : ipv4ID+2])
 		s.ipSum = uint32(checksum.Sum(ip, 0))
@@ -91,10 +95,11 @@ func (s *Segmenter) SegmentBytes() int {
 	if s.next == s.segments {
 		return 0
 	}
-	return s.spec.HeaderBytes + min(s.left, s.spec.MSS)
+	n := min(s.left, s.spec.MSS)
+	return s.spec.HeaderBytes + n + s.spec.trailerBytes(n)
 }
 
-// Next writes the next segment, Ethernet header to last payload byte, and
+// Next writes the next segment, Ethernet header to last payload byte or trailer, and
 // returns its length. It returns 0 when all are written, and when dst is
 // shorter than SegmentBytes.
 func (s *Segmenter) Next(dst []byte) (n int) {
@@ -104,7 +109,8 @@ func (s *Segmenter) Next(dst []byte) (n int) {
 	}
 	dst = dst[:n]
 	copy(dst, s.header[:s.spec.HeaderBytes])
-	payload := dst[s.spec.HeaderBytes:]
+	end := s.spec.HeaderBytes + min(s.left, s.spec.MSS)
+	payload := dst[s.spec.HeaderBytes:end]
 	sum := s.l4Sum
 	if s.spec.L4Checksum {
 		sum += s.takeSum(payload, (s.spec.HeaderBytes-s.spec.L4)&1)
@@ -113,9 +119,12 @@ func (s *Segmenter) Next(dst []byte) (n int) {
 	}
 	s.network(dst)
 	if s.spec.UDP {
-		s.udp(dst[s.spec.L4:], sum)
+		s.udp(dst[s.spec.L4:end], sum)
 	} else {
-		s.tcp(dst[s.spec.L4:], sum)
+		s.tcp(dst[s.spec.L4:end], sum)
+	}
+	if s.spec.IPsec.Header > 0 {
+		s.ipsec(dst, end)
 	}
 	s.left -= len(payload)
 	s.next++
@@ -139,6 +148,34 @@ func (s *Segmenter) network(frame []byte) {
 		binary.BigEndian.PutUint16(ip[ipv4Checksum:], ^fold(s.ipSum+uint32(len(ip))+uint32(id)))
 	}
 }
+
+// ipsec counts the segment in the IPsec header and writes the ESP trailer, padded as
+// RFC 4303 2.4 says, behind the payload.
+func (s *Segmenter) ipsec(frame []byte, end int) {
+	spec := &s.spec.IPsec
+	sequence, iv := espSequence, espIV
+	if spec.AH {
+		sequence, iv = ahSequence, ahIV
+	}
+	b := frame[spec.Header:]
+	n := uint32(s.next)
+	binary.BigEndian.PutUint32(b[sequence:], binary.BigEndian.Uint32(b[sequence:])+n)
+	binary.BigEndian.PutUint64(b[iv:], binary.BigEndian.Uint64(b[iv:])+uint64(n))
+	if spec.AH {
+		return
+	}
+	padding := -(end - s.spec.L4 + 2) & 3
+	for i := range padding {
+		frame[end+i] = uint8(i + 1)
+	}
+	frame[end+padding] = uint8(padding)
+	frame[end+padding+1] = protoTCP
+	if s.spec.UDP {
+		frame[end+padding+1] = protoUDP
+	}
+}
+
+const protoTCP, protoUDP = 6, 17
 
 // tcp completes the TCP header. Flags of a segment that is alone stay as they
 // are.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -157,6 +158,70 @@ func TestTunnel(t *testing.T) {
 	}
 }
 
+// secured is a super-frame with an IPsec header and IV between its IP and upper-layer
+// headers.
+func secured(p craft.Packet, mss int, ah bool) (segment.Spec, []byte) {
+	spec, b := super(p, mss)
+	extra := make([]byte, 16)
+	if ah {
+		extra = make([]byte, 36)
+	}
+	for i := range extra {
+		extra[i] = 0xFE
+	}
+	spec.IPsec = segment.IPsec{Header: spec.L4, AH: ah, ICVBytes: 16}
+	b = slices.Insert(b, spec.L4, extra...)
+	spec.L4, spec.HeaderBytes = spec.L4+len(extra), spec.HeaderBytes+len(extra)
+	return spec, b
+}
+
+// Each segment of an association's packet is a packet of that association, ready to be
+// sealed: its upper layer is that of the segment without IPsec.
+func TestIPsec(t *testing.T) {
+	for name, p := range stacks() {
+		if p.SNAP || p.Options != nil || p.Extensions != nil {
+			continue
+		}
+		for _, ah := range []bool{false, true} {
+			plain, b := super(p, 701)
+			want := all(t, plain, [][]byte{b})
+			spec, b := secured(p, 701, ah)
+			segments := all(t, spec, scatter(b, 33))
+			require.Equal(t, refmodel.Segments(spec, b), segments, name)
+			for i, s := range segments {
+				l4 := want[i][plain.L4:]
+				require.Equal(t, l4, s[spec.L4:spec.L4+len(l4)], "%s: upper layer of segment %d", name, i)
+				h := s[spec.IPsec.Header:]
+				ipBytes := len(s) - spec.L3
+				if p.IPv6 {
+					require.EqualValues(t, ipBytes-40, header.IPv6(s[spec.L3:]).PayloadLength())
+				} else {
+					require.EqualValues(t, ipBytes, header.IPv4(s[spec.L3:]).TotalLength())
+					require.True(t, header.IPv4(s[spec.L3:]).IsChecksumValid())
+				}
+				if ah {
+					require.Equal(t, 0xFEFEFEFE+uint32(i), binary.BigEndian.Uint32(h[8:]))
+					require.Equal(t, 0xFEFEFEFE_FEFEFEFE+uint64(i), binary.BigEndian.Uint64(h[12:]))
+					require.Len(t, s, spec.L4+len(l4))
+					continue
+				}
+				require.Equal(t, 0xFEFEFEFE+uint32(i), binary.BigEndian.Uint32(h[4:]))
+				require.Equal(t, 0xFEFEFEFE_FEFEFEFE+uint64(i), binary.BigEndian.Uint64(h[8:]))
+				trailer := s[spec.L4+len(l4) : len(s)-16]
+				padding := trailer[len(trailer)-2]
+				require.Len(t, trailer, int(padding)+2)
+				require.Less(t, padding, uint8(4))
+				require.Zero(t, (len(l4)+len(trailer))%4)
+				proto := craft.TCP
+				if spec.UDP {
+					proto = craft.UDP
+				}
+				require.Equal(t, proto, trailer[len(trailer)-1])
+			}
+		}
+	}
+}
+
 func TestChecksumsLeftAlone(t *testing.T) {
 	spec, b := super(craft.Packet{Proto: craft.TCP, Payload: craft.Payload(300)}, 100)
 	spec.IPv4Checksum, spec.L4Checksum = false, false
@@ -197,6 +262,9 @@ func TestErrors(t *testing.T) {
 		{"IPv6 header short", func(s *segment.Spec) { s.IPv6 = true }, segment.ErrHeaderLayout},
 		{"absurd offsets", func(s *segment.Spec) { s.HeaderBytes = -100; s.L4 = math.MinInt }, segment.ErrHeaderLayout},
 		{"TCP header short", func(s *segment.Spec) { s.HeaderBytes-- }, segment.ErrHeaderLayout},
+		{"ESP header in the IP header", func(s *segment.Spec) { s.IPsec.Header = s.L3 + 19 }, segment.ErrHeaderLayout},
+		{"ESP header short", func(s *segment.Spec) { s.IPsec.Header = s.L4 - 15 }, segment.ErrHeaderLayout},
+		{"AH header short", func(s *segment.Spec) { s.IPsec = segment.IPsec{Header: s.L4 - 35, AH: true} }, segment.ErrHeaderLayout},
 		{"UDP header short", func(s *segment.Spec) { s.UDP = true; s.HeaderBytes = s.L4 + 7 }, segment.ErrHeaderLayout},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -233,13 +301,22 @@ func FuzzSegment(f *testing.F) {
 				bits |= 1 << i
 			}
 		}
-		f.Add(b, spec.HeaderBytes, spec.MSS, spec.L3, spec.L4, spec.PayloadBytes, bits|0x18, uint16(0xFF6), uint8(97))
+		f.Add(b, spec.HeaderBytes, spec.MSS, spec.L3, spec.L4, spec.PayloadBytes, bits|0x18, uint16(0xFF6), uint8(97), 0)
 	}
-	f.Fuzz(func(t *testing.T, b []byte, headerBytes, mss, l3, l4, payloadBytes int, bits uint8, mask uint16, piece uint8) {
+	for _, ah := range []bool{false, true} {
+		spec, b := secured(craft.Packet{Proto: craft.TCP, Payload: craft.Payload(3000)}, 701, ah)
+		bits := uint8(0x18)
+		if ah {
+			bits |= 0x20
+		}
+		f.Add(b, spec.HeaderBytes, spec.MSS, spec.L3, spec.L4, spec.PayloadBytes, bits, uint16(0xFF6), uint8(97), spec.IPsec.Header)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, headerBytes, mss, l3, l4, payloadBytes int, bits uint8, mask uint16, piece uint8, ipsec int) {
 		spec := segment.Spec{
 			HeaderBytes: headerBytes, MSS: mss, L3: l3, L4: l4, PayloadBytes: payloadBytes,
 			IPv6: bits&1 != 0, UDP: bits&2 != 0, SNAP: bits&4 != 0, IPv4Checksum: bits&8 != 0, L4Checksum: bits&16 != 0,
 			FirstFlags: mask, MiddleFlags: ^mask, LastFlags: mask >> 4,
+			IPsec: segment.IPsec{Header: ipsec, AH: bits&32 != 0, ICVBytes: 16},
 		}
 		pieces := scatter(bytes.Clone(b), int(piece)+1, 64, 1)
 		var s segment.Segmenter

@@ -14,6 +14,8 @@ type Spec struct {
 	L3, L4       int // where the IP and the upper-layer header start
 	PayloadBytes int // PAYLEN: payload of all segments
 
+	IPsec IPsec
+
 	IPv6 bool
 	UDP  bool
 	SNAP bool // the frame has an 802.3 length, eight bytes of LLC/SNAP header ahead of L3
@@ -27,6 +29,43 @@ type Spec struct {
 	// Masks of the 12 bits from FIN up, for segments that are not alone (82599
 	// datasheet 8.2.3.9.3, 8.2.3.9.4). They do not matter to UDP.
 	FirstFlags, MiddleFlags, LastFlags uint16
+}
+
+// IPsec says that each segment is a packet of an IPsec association in transport mode,
+// whose header and IV lie between the IP and the upper-layer header (82599 datasheet
+// 7.12): sequence number and IV count the segments, and with ESP each segment gets a
+// trailer. What is protected is to be sealed afterwards.
+type IPsec struct {
+	Header   int // where the ESP or AH header starts; 0 for none
+	AH       bool
+	ICVBytes int // of ESP, behind its trailer
+}
+
+// Offsets within the headers of ESP (RFC 4303 2) and AH (RFC 4302 2), whose IV is 8 bytes.
+const (
+	espSequence, espIV, espBytes = 4, 8, 16
+	ahSequence, ahIV, ahBytes    = 8, 12, 36
+)
+
+// TrailerBytes is how many bytes follow n bytes of an upper layer: padding to four bytes,
+// the pad length, the next header and the ICV.
+func (s *IPsec) TrailerBytes(n int) int {
+	if s.Header == 0 || s.AH {
+		return 0
+	}
+	return -(n+2)&3 + 2 + s.ICVBytes
+}
+
+// bytes is how many bytes are there at least between the header's start and the upper
+// layer.
+func (s *IPsec) bytes() int {
+	switch {
+	case s.Header == 0:
+		return 0
+	case s.AH:
+		return ahBytes
+	}
+	return espBytes
 }
 
 // The masks after reset: FIN and PSH are left to the last segment, CWR to the
@@ -71,6 +110,9 @@ const (
 	maxIPBytes     = 0xFFFF
 )
 
+// trailerBytes is the size of what follows n bytes of payload.
+func (s *Spec) trailerBytes(n int) int { return s.IPsec.TrailerBytes(s.HeaderBytes - s.L4 + n) }
+
 // check returns what is wrong with the spec of a frame of frameBytes, or 0.
 func (s *Spec) check(frameBytes int) Error {
 	ipBytes, l4Bytes, firstL3 := 20, 20, 14
@@ -88,11 +130,12 @@ func (s *Spec) check(frameBytes int) Error {
 		return ErrNoMSS
 	case s.HeaderBytes > maxHeaderBytes:
 		return ErrHeaderTooLong
-	case s.L3 < firstL3, s.L3 > s.HeaderBytes, s.L4 < s.L3+ipBytes, s.L4 > s.HeaderBytes-l4Bytes:
+	case s.L3 < firstL3, s.L3 > s.HeaderBytes, s.L4 < s.L3+ipBytes, s.L4 > s.HeaderBytes-l4Bytes,
+		s.IPsec.Header != 0 && (s.IPsec.Header < s.L3+ipBytes || s.IPsec.Header > s.L4-s.IPsec.bytes()):
 		return ErrHeaderLayout
 	case s.PayloadBytes < 0, s.PayloadBytes > frameBytes-s.HeaderBytes:
 		return ErrShortFrame
-	case s.HeaderBytes-s.L3+min(s.MSS, s.PayloadBytes) > maxIPBytes:
+	case s.HeaderBytes-s.L3+min(s.MSS, s.PayloadBytes)+s.trailerBytes(min(s.MSS, s.PayloadBytes)) > maxIPBytes:
 		return ErrLongSegment
 	}
 	return 0

@@ -16,6 +16,7 @@ const (
 	DropTxBadSegmentation
 	DropTxBadRing
 	DropTxReset
+	DropTxIPsec
 
 	// On the wire.
 	DropWireLoss
@@ -50,6 +51,7 @@ var dropTexts = [NumDrops][2]string{
 	DropTxBadSegmentation: {"tx_bad_segmentation", "MSS 0, header longer than the frame"},
 	DropTxBadRing:         {"tx_bad_ring", "ring outside memory or tail beyond it: the queue stops"},
 	DropTxReset:           {"tx_reset", "begun when its queue was disabled or reset"},
+	DropTxIPsec:           {"tx_ipsec", "asks for IPsec, and is no packet that it can be applied to"},
 	DropWireLoss:          {"wire_loss", "lost by the impairment of the wire"},
 	DropRxDisabled:        {"rx_disabled", "receive path disabled"},
 	DropRxCRC:             {"rx_crc_error", "frame check sequence wrong"},

@@ -23,6 +23,9 @@ type Config struct {
 	// Queues is how many pairs of queues a driver is to use, which an adapter shows
 	// by its number of interrupt vectors; 0 means all that the model has.
 	Queues int
+	// ShowKeys lets a probe see the keys that drivers write, which it sees as zeros
+	// without.
+	ShowKeys bool
 }
 
 // Device is an adapter. One goroutine owns it, and steps it.

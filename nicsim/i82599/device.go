@@ -47,6 +47,7 @@ type Device struct {
 	tx    transmitter
 	rx    receiver
 	time  timeSync
+	ipsec ipsecEngine
 
 	rscOff bool // RFCTL.RSC_DIS
 }
@@ -117,16 +118,24 @@ func (r registerRegion) Write32(off, v uint32, lanes pci.Lanes) {
 func (d *Device) readReg(off uint32) uint32 {
 	v := d.reg.Read(off)
 	if d.probe != nil {
-		d.observe(&nicsim.Event{Kind: nicsim.RegisterRead, Name: table.Name(off), Offset: off, Value: uint64(v)})
+		d.observe(&nicsim.Event{Kind: nicsim.RegisterRead, Name: table.Name(off), Offset: off, Value: d.shown(off, v)})
 	}
 	return v
 }
 
 func (d *Device) writeReg(off, v uint32) {
 	if d.probe != nil {
-		d.observe(&nicsim.Event{Kind: nicsim.RegisterWrite, Name: table.Name(off), Offset: off, Value: uint64(v)})
+		d.observe(&nicsim.Event{Kind: nicsim.RegisterWrite, Name: table.Name(off), Offset: off, Value: d.shown(off, v)})
 	}
 	d.reg.Write(off, v)
+}
+
+// shown is what a probe sees of a value: zero for part of a key, unless it was asked for.
+func (d *Device) shown(off, v uint32) uint64 {
+	if table.Secret(off) && !d.cfg.ShowKeys {
+		return 0
+	}
+	return uint64(v)
 }
 
 // drop counts a frame that goes no further, tells the probe why, and takes the

@@ -12,6 +12,7 @@ package i82599
 // count the packet as the driver wrote it.
 func (d *Device) send(b *txBatch) {
 	d.insertChecksums(b)
+	d.protect(b)
 	d.insertTags(b)
 	d.padAndCheck(b)
 	d.stampTx(b)
@@ -25,6 +26,7 @@ func (d *Device) receiveBatch(b *rxBatch) {
 	d.checkMAC(b)
 	d.parse(b)
 	d.filter(b)
+	d.open(b)
 	d.verifyChecksums(b)
 	d.classify(b)
 	d.stampRx(b)

@@ -42,7 +42,7 @@ type rxPacket struct {
 	h     parse.Headers
 	c     rxClass
 	bytes int            // as it arrived
-	sums  ixgbe.RxStatus // what checksums were verified, and how
+	sums  ixgbe.RxStatus // what was verified, checksums and security, and how
 	drop  nicsim.Drop    // why it goes no further
 	odd   bool           // takePlain is not to try it
 	bad   bool           // damaged, but FCTRL.SBP asks for it
@@ -110,7 +110,7 @@ func (d *Device) receive(budget int) int {
 func (d *Device) checkMAC(b *rxBatch) {
 	for i := range b.n {
 		p := &b.p[i]
-		p.drop, p.bad, p.fcs, p.stripped, p.seen = nicsim.DropNone, false, false, false, false
+		p.drop, p.sums, p.bad, p.fcs, p.stripped, p.seen = nicsim.DropNone, 0, false, false, false, false
 		n := len(p.f.Data)
 		limit := d.mac.maxBytes - fcsBytes
 		if n > limit && n <= limit+vlan.TagBytes*d.mac.tagsIn(p.f.Data) {
@@ -189,12 +189,11 @@ func (d *Device) filter(b *rxBatch) {
 func (d *Device) verifyChecksums(b *rxBatch) {
 	for i := range b.n {
 		p := &b.p[i]
-		p.sums = 0
 		if p.drop != nicsim.DropNone || p.h.Kind&(parse.IPv4|parse.IPv6) == 0 || p.h.Kind&parse.SNAP != 0 {
 			continue
 		}
 		if p.h.Kind&parse.IPv4 != 0 {
-			p.sums = ipSums[checksum.IPv4Header(p.f.Data, &p.h)]
+			p.sums |= ipSums[checksum.IPv4Header(p.f.Data, &p.h)]
 		}
 		if p.h.Kind&(parse.TCP|parse.UDP|parse.SCTP) != 0 {
 			l4 := checksum.L4(p.f.Data, &p.h)

@@ -8,11 +8,11 @@ import "nicsim.dev/nicsim/reg"
 // is ever between the security blocks and the rest of the adapter when software
 // looks; the datasheet has them set once the path has drained.
 var securityRegs = []reg.Row[Device]{
-	{Name: "SECTXCTRL", Title: "Security Tx Control", Off: 0x08800, Mask: 0x7, Reset: 0x1, Spec: "8.2.3.12.1"},
+	{Name: "SECTXCTRL", Title: "Security Tx Control", Off: 0x08800, Mask: 0x7, Reset: 0x1, Spec: "8.2.3.12.1", Wrote: (*Device).wroteSECCTRL},
 	{Name: "SECTXSTAT", Title: "Security Tx Status", Off: 0x08804, Mode: reg.RO, Reset: 0x1, Spec: "8.2.3.12.2"},
 	{Name: "SECTXBUFFAF", Title: "Security Tx Buffer Almost Full", Off: 0x08808, Mask: 0x3FF, Reset: 0x250, Spec: "8.2.3.12.3"},
 	{Name: "SECTXMINIFG", Title: "Security Tx Buffer Minimum IFG", Off: 0x08810, Mask: 0x1F0F, Reset: 0x1001, Spec: "8.2.3.12.4"},
-	{Name: "SECRXCTRL", Title: "Security Rx Control", Off: 0x08D00, Mask: 0x3, Reset: 0x1, Spec: "8.2.3.12.5"},
+	{Name: "SECRXCTRL", Title: "Security Rx Control", Off: 0x08D00, Mask: 0x3, Reset: 0x1, Spec: "8.2.3.12.5", Wrote: (*Device).wroteSECCTRL},
 	{Name: "SECRXSTAT", Title: "Security Rx Status", Off: 0x08D04, Mode: reg.RO, Reset: 0x1, Spec: "8.2.3.12.6"},
 }
 
@@ -28,13 +28,13 @@ var linkSecRegs = []reg.Row[Device]{
 	{Name: "LSECTXSA", Title: "LinkSec Tx SA", Off: 0x08A10, Mask: 0x1F, Spec: "8.2.3.13"},
 	{Name: "LSECTXPN0", Title: "LinkSec Tx SA PN 0", Off: 0x08A14, Spec: "8.2.3.13"},
 	{Name: "LSECTXPN1", Title: "LinkSec Tx SA PN 1", Off: 0x08A18, Spec: "8.2.3.13"},
-	{Name: "LSECTXKEY0", Title: "LinkSec Tx Key 0", Off: 0x08A1C, N: 4, Mode: reg.WO, Spec: "8.2.3.13"},
-	{Name: "LSECTXKEY1", Title: "LinkSec Tx Key 1", Off: 0x08A2C, N: 4, Mode: reg.WO, Spec: "8.2.3.13"},
+	{Name: "LSECTXKEY0", Title: "LinkSec Tx Key 0", Off: 0x08A1C, N: 4, Mode: reg.WO, Secret: true, Spec: "8.2.3.13"},
+	{Name: "LSECTXKEY1", Title: "LinkSec Tx Key 1", Off: 0x08A2C, N: 4, Mode: reg.WO, Secret: true, Spec: "8.2.3.13"},
 	{Name: "LSECRXSCL", Title: "LinkSec Rx SCI Low", Off: 0x08F08, Spec: "8.2.3.13"},
 	{Name: "LSECRXSCH", Title: "LinkSec Rx SCI High", Off: 0x08F0C, Spec: "8.2.3.13"},
 	{Name: "LSECRXSA", Title: "LinkSec Rx SA", Off: 0x08F10, N: 2, Mask: 0x7, Spec: "8.2.3.13"},
 	{Name: "LSECRXSAPN", Title: "LinkSec Rx SA PN", Off: 0x08F18, N: 2, Spec: "8.2.3.13"},
-	{Name: "LSECRXKEY", Title: "LinkSec Rx Key, four words an association", Off: 0x08F20, N: 8, Mode: reg.WO, Spec: "8.2.3.13"},
+	{Name: "LSECRXKEY", Title: "LinkSec Rx Key, four words an association", Off: 0x08F20, N: 8, Mode: reg.WO, Secret: true, Spec: "8.2.3.13"},
 	{Name: "LSECTXUT", Title: "Tx Untagged Packet Counter", Off: 0x08A3C, Mode: reg.RC, Spec: "8.2.3.14"},
 	{Name: "LSECTXPKTE", Title: "Encrypted Tx Packets", Off: 0x08A40, Mode: reg.RC, Spec: "8.2.3.14"},
 	{Name: "LSECTXPKTP", Title: "Protected Tx Packets", Off: 0x08A44, Mode: reg.RC, Spec: "8.2.3.14"},
@@ -58,14 +58,14 @@ var linkSecRegs = []reg.Row[Device]{
 
 // ipsecRegs reach the IPsec tables indirectly (82599 datasheet 8.2.3.18).
 var ipsecRegs = []reg.Row[Device]{
-	{Name: "IPSTXIDX", Title: "IPsec Tx Index", Off: 0x08900, Mode: reg.SC, Mask: 0xC0001FF9, SelfClear: 0xC0000000, Spec: "8.2.3.18"},
-	{Name: "IPSTXKEY", Title: "IPsec Tx Key", Off: 0x08908, N: 4, Spec: "8.2.3.18"},
-	{Name: "IPSTXSALT", Title: "IPsec Tx Salt", Off: 0x08904, Spec: "8.2.3.18"},
-	{Name: "IPSRXIDX", Title: "IPsec Rx Index", Off: 0x08E00, Mode: reg.SC, Mask: 0xC0001FFF, SelfClear: 0xC0000000, Spec: "8.2.3.18"},
+	{Name: "IPSTXIDX", Title: "IPsec Tx Index", Off: 0x08900, Mode: reg.SC, Mask: 0xC0001FF9, SelfClear: 0xC0000000, Spec: "8.2.3.18", Wrote: (*Device).wroteIPSTXIDX},
+	{Name: "IPSTXKEY", Title: "IPsec Tx Key", Off: 0x08908, N: 4, Secret: true, Spec: "8.2.3.18"},
+	{Name: "IPSTXSALT", Title: "IPsec Tx Salt", Off: 0x08904, Secret: true, Spec: "8.2.3.18"},
+	{Name: "IPSRXIDX", Title: "IPsec Rx Index", Off: 0x08E00, Mode: reg.SC, Mask: 0xC0001FFF, SelfClear: 0xC0000000, Spec: "8.2.3.18", Wrote: (*Device).wroteIPSRXIDX},
 	{Name: "IPSRXIPADDR", Title: "IPsec Rx IP Address", Off: 0x08E04, N: 4, Spec: "8.2.3.18"},
 	{Name: "IPSRXSPI", Title: "IPsec Rx SPI", Off: 0x08E14, Spec: "8.2.3.18"},
 	{Name: "IPSRXIPIDX", Title: "IPsec Rx IP Index", Off: 0x08E18, Mask: 0x7F, Spec: "8.2.3.18"},
-	{Name: "IPSRXKEY", Title: "IPsec Rx Key", Off: 0x08E1C, N: 4, Spec: "8.2.3.18"},
-	{Name: "IPSRXSALT", Title: "IPsec Rx Salt", Off: 0x08E2C, Spec: "8.2.3.18"},
+	{Name: "IPSRXKEY", Title: "IPsec Rx Key", Off: 0x08E1C, N: 4, Secret: true, Spec: "8.2.3.18"},
+	{Name: "IPSRXSALT", Title: "IPsec Rx Salt", Off: 0x08E2C, Secret: true, Spec: "8.2.3.18"},
 	{Name: "IPSRXMOD", Title: "IPsec Rx Mode", Off: 0x08E30, Mask: 0x1F, Spec: "8.2.3.18"},
 }

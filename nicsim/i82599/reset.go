@@ -21,6 +21,7 @@ func (d *Device) powerOn() {
 	d.reg.Reset(nil)
 	d.i2c.reset(&d.module)
 	d.resetLink()
+	d.resetIPsec()
 	d.restart()
 }
 
@@ -47,6 +48,7 @@ func (d *Device) restart() {
 	d.linkChanged()
 	d.resetFilters()
 	d.time.reset(d.reg.Get(atRXMTRL))
+	d.refreshIPsec()
 }
 
 // loadMAC puts the station address where the EEPROM's auto-load leaves it

@@ -45,6 +45,8 @@ type txAsk struct {
 	cso  uint8  // legacy: where the checksum goes, and from where on
 	css  uint8
 	vlan uint16
+	sa   uint16 // IPsec association
+	tail uint16 // ESP trailer and ICV, which are no part of the upper layer
 }
 
 type txDo uint16
@@ -60,6 +62,9 @@ const (
 	doStamp
 	doCheck     // the MAC has to look at the frame: it may be too short
 	doSegmented // offloads are done, by the segmentation
+	doIPsec
+	doESP     // with doIPsec: ESP, else AH
+	doEncrypt // with doESP
 
 	doChecksums = doIPv4Checksum | doTCPChecksum | doUDPChecksum | doSCTPChecksum | doLegacyChecksum
 )
@@ -157,16 +162,20 @@ func (d *Device) insertChecksums(b *txBatch) {
 		}
 		p, ok := b.frames[i].Data, true
 		if ask.do&doIPv4Checksum != 0 {
-			ok = checksum.FillIPv4(p, int(ask.l3), int(ask.l4)-int(ask.l3))
+			n := int(ask.l4) - int(ask.l3)
+			if ask.do&doIPsec != 0 && int(ask.l3) < len(p) {
+				n = int(p[ask.l3]&15) * 4 // IPLEN has the header of IPsec in it
+			}
+			ok = checksum.FillIPv4(p, int(ask.l3), n)
 		}
-		l4 := int(ask.l4)
+		l4, end := int(ask.l4), max(0, len(p)-int(ask.tail))
 		switch {
 		case ask.do&doTCPChecksum != 0:
-			ok = checksum.Fill(p, l4, l4+16, len(p)) && ok
+			ok = checksum.Fill(p, l4, l4+16, end) && ok
 		case ask.do&doUDPChecksum != 0:
-			ok = checksum.FillUDP(p, l4, l4+6, len(p)) && ok
+			ok = checksum.FillUDP(p, l4, l4+6, end) && ok
 		case ask.do&doSCTPChecksum != 0:
-			ok = checksum.FillSCTP(p, l4, len(p)) && ok
+			ok = checksum.FillSCTP(p, l4, end) && ok
 		case ask.do&doLegacyChecksum != 0:
 			ok = checksum.Fill(p, int(ask.css), int(ask.cso), len(p)) && ok
 		}

@@ -395,7 +395,7 @@ func (q *txQueue) ask() (a txAsk) {
 	if q.first.Flags&ixgbe.Tx1588 != 0 {
 		a.do |= doStamp
 	}
-	if q.first.Flags&(ixgbe.TxVLE|ixgbe.TxIXSM|ixgbe.TxTXSM|ixgbe.TxTSE) == 0 {
+	if q.first.Flags&(ixgbe.TxVLE|ixgbe.TxIXSM|ixgbe.TxTXSM|ixgbe.TxTSE|ixgbe.TxIPSEC) == 0 {
 		return a
 	}
 	ctx := &q.contexts[q.first.Flags.IDX()&1]
@@ -416,6 +416,16 @@ func (q *txQueue) ask() (a txAsk) {
 			a.do |= doUDPChecksum
 		case ixgbe.ContextSCTP:
 			a.do |= doSCTPChecksum
+		}
+	}
+	if q.first.Flags&ixgbe.TxIPSEC != 0 {
+		a.do |= doIPsec
+		a.sa, a.tail = ctx.SAIndex, ctx.ESPLEN
+		if ctx.Flags&ixgbe.ContextESP != 0 {
+			a.do |= doESP
+		}
+		if ctx.Flags&ixgbe.ContextEncryption != 0 {
+			a.do |= doEncrypt
 		}
 	}
 	return a

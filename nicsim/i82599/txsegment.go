@@ -27,7 +27,7 @@ func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
 	}
 	spec := segment.Spec{
 		HeaderBytes: header, MSS: int(ctx.MSS), PayloadBytes: payload,
-		L3: int(ask.l3), L4: int(ask.l4),
+		L3: int(ask.l3), L4: int(ask.l4), IPsec: ask.ipsecLayout(ctx.Flags&ixgbe.ContextIPv4 == 0),
 		IPv6: ctx.Flags&ixgbe.ContextIPv4 == 0, UDP: udp, SNAP: ctx.Flags&ixgbe.ContextSNAP != 0,
 		IPv4Checksum: ask.do&doIPv4Checksum != 0, L4Checksum: q.first.Flags&ixgbe.TxTXSM != 0,
 		FirstFlags: q.d.tx.flags[0], MiddleFlags: q.d.tx.flags[1], LastFlags: q.d.tx.flags[2],
@@ -37,8 +37,8 @@ func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
 		return
 	}
 	q.cutting, q.cutAsk, q.cutFlags, q.cutIndex = true, ask, flags, i
-	q.cutAsk.do |= doSegmented | doFCS // 7.2.4: without IFCS there is none
-	q.cutBytes = header + min(int(ctx.MSS), payload)
+	q.cutAsk.do |= doSegmented | doFCS   // 7.2.4: without IFCS there is none
+	q.cutBytes = q.cutter.SegmentBytes() // no other is longer
 	q.gso++
 	q.gsoBytes += uint64(q.bytes)
 	q.cutID = 0

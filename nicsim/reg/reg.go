@@ -46,6 +46,7 @@ type Row[D any] struct {
 	Spec   string // section of the datasheet
 
 	SelfClear uint32 // for SC: bits that do not stay set
+	Secret    bool   // part of a key: not for traces
 
 	// Read, if set, supplies the value in place of storage. Wrote is called
 	// after storage has changed, with the old value and the value that was
@@ -174,6 +175,12 @@ func (t *Table[D]) Name(off uint32) string {
 		return r.Instance(i)
 	}
 	return fmt.Sprintf("%#05x", off)
+}
+
+// Secret says whether the register at off holds part of a key.
+func (t *Table[D]) Secret(off uint32) bool {
+	r, _, ok := t.At(off)
+	return ok && r.Secret
 }
 
 // Rows returns the rows in the order they were given.

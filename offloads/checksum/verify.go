@@ -46,7 +46,7 @@ func IPv4Header(b []byte, h *parse.Headers) Verdict {
 // L4 verifies the checksum of a TCP, UDP or SCTP packet (82599 datasheet
 // 7.1.11). Fragments, truncated packets, and IPv6 packets whose pseudo-header
 // has other addresses than their header, are not checked. h is what parse.Frame
-// said of b.
+// said of b, or parse.Inner of a packet of ESP that was opened.
 func L4(b []byte, h *parse.Headers) Verdict {
 	const unchecked = parse.Fragment | parse.Truncated | parse.Rerouted
 	if h.Kind&unchecked != 0 {
@@ -78,7 +78,7 @@ func L4(b []byte, h *parse.Headers) Verdict {
 		addresses = int(h.L3) + 8
 	}
 	sum := words(h.Proto, end-l4)
-	if h.Kind&(parse.IPv4Options|parse.IPv6Ext|parse.AH) == 0 {
+	if h.Kind&(parse.IPv4Options|parse.IPv6Ext|parse.AH|parse.ESP) == 0 {
 		// The addresses border on the upper layer: one pass takes both.
 		return verdict(Sum(b[addresses:end], sum))
 	}

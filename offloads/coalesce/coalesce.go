@@ -87,7 +87,7 @@ const same = parse.IPv4 | parse.IPv6 | parse.Tagged | parse.DoubleTagged | parse
 // a fragment, without padding behind the datagram, no congestion mark, no flag
 // but ACK and PSH, no option but an aligned time stamp, and a payload.
 func Qualifies(b []byte, h *parse.Headers) bool {
-	const never = parse.IPv4Options | parse.IPv6Ext | parse.Fragment | parse.Truncated | parse.SNAP | parse.AH
+	const never = parse.IPv4Options | parse.IPv6Ext | parse.Fragment | parse.Truncated | parse.SNAP | parse.AH | parse.ESP
 	if h.Kind&parse.TCP == 0 || h.Kind&never != 0 || h.End <= h.Payload || int(h.End) != len(b) {
 		return false
 	}

@@ -185,6 +185,15 @@ func missing(h *Headers) {
 	}
 }
 
+// Inner goes on where Frame ends at ESP, once that was opened: a packet of protocol proto
+// with n bytes lies at byte at of b, within what Frame found to be the datagram.
+func Inner(h *Headers, b []byte, at, n int, proto uint8) {
+	h.Proto, h.L3End, h.L4, h.End = proto, uint16(at), 0, uint16(at+n)
+	if proto != protoESP {
+		upper(h, b, at)
+	}
+}
+
 // upper reads the upper-layer header at byte at of b.
 func upper(h *Headers, b []byte, at int) {
 	end := int(h.End)

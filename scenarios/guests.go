@@ -12,6 +12,7 @@ type BootOptions struct {
 	On        string // uml or qemu
 	NICs      []string
 	Seed      uint64
+	ShowKeys  bool
 	Kernel    string
 	Modules   string
 	QEMU      string
@@ -31,6 +32,7 @@ type ServeOptions struct {
 	On        string
 	NICs      []string
 	Seed      uint64
+	ShowKeys  bool
 	Dir       string
 	MemoryMiB int
 }

@@ -63,7 +63,7 @@ func Boot(ctx context.Context, o BootOptions) (int, error) {
 		m.Setup.Writable = append(m.Setup.Writable, agent.Writable{Path: path})
 	}
 	boot := lab.BootOptions{
-		Machine: m, NICs: nics, Seed: o.Seed, Command: o.Command, Timeout: o.Timeout, Capture: o.Capture,
+		Machine: m, NICs: nics, Seed: o.Seed, ShowKeys: o.ShowKeys, Command: o.Command, Timeout: o.Timeout, Capture: o.Capture,
 		Streams: lab.IO{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}, Log: guestLog(slog.LevelWarn),
 	}
 	if Terminal(os.Stdin) && Terminal(os.Stdout) {
@@ -84,7 +84,7 @@ func Serve(ctx context.Context, out io.Writer, o ServeOptions) error {
 		return &UsageError{err}
 	}
 	return lab.Serve(ctx, out, lab.ServeOptions{
-		On: lab.On(o.On), NICs: nics, Seed: o.Seed, Dir: o.Dir, MemoryMiB: o.MemoryMiB, Log: guestLog(slog.LevelInfo),
+		On: lab.On(o.On), NICs: nics, Seed: o.Seed, ShowKeys: o.ShowKeys, Dir: o.Dir, MemoryMiB: o.MemoryMiB, Log: guestLog(slog.LevelInfo),
 	})
 }
 

@@ -37,6 +37,8 @@ type guestFlags struct {
 	On   string   `default:"uml" enum:"uml,qemu" help:"What runs the guest: ${enum}."`
 	NIC  []string `name:"nic" sep:"none" placeholder:"SPEC" help:"An adapter: model=82599,id=,mac=,queues=,vfs=,device=10fb|10f7,peer=pair:N|tap:NAME|capture:FILE|none. Without any, two that are joined by a cable."`
 	Seed uint64   `default:"${seed}" help:"Seed of all chance."`
+
+	ShowKeys bool `help:"Let nicsim trace see the keys that drivers write; it sees zeros without."`
 }
 
 type bootCmd struct {
@@ -57,7 +59,7 @@ type bootCmd struct {
 
 func (c *bootCmd) Run(ctx context.Context) error {
 	code, err := scenarios.Boot(ctx, scenarios.BootOptions{
-		On: c.On, NICs: c.NIC, Seed: c.Seed, Kernel: c.Kernel, Modules: c.Modules, QEMU: c.QEMU, CPUs: c.SMP, MemoryMiB: c.Mem,
+		On: c.On, NICs: c.NIC, Seed: c.Seed, ShowKeys: c.ShowKeys, Kernel: c.Kernel, Modules: c.Modules, QEMU: c.QEMU, CPUs: c.SMP, MemoryMiB: c.Mem,
 		Writable: c.RW, Append: c.Append, RootPorts: c.RootPorts, Console: c.Console, Timeout: c.Timeout, Capture: c.Capture,
 		Command: c.Command,
 	})
@@ -83,7 +85,7 @@ type serveCmd struct {
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
-	return scenarios.Serve(ctx, os.Stdout, scenarios.ServeOptions{On: c.On, NICs: c.NIC, Seed: c.Seed, Dir: c.Dir, MemoryMiB: c.Mem})
+	return scenarios.Serve(ctx, os.Stdout, scenarios.ServeOptions{On: c.On, NICs: c.NIC, Seed: c.Seed, ShowKeys: c.ShowKeys, Dir: c.Dir, MemoryMiB: c.Mem})
 }
 
 type vngArgsCmd struct {

@@ -14,6 +14,11 @@ func (d *Device) Counters(yield func(nicsim.Counter)) {
 	put("tx-packets", nicsim.Tx, -1, d.stats.txFrames.n)
 	put("tx-bytes", nicsim.Tx, -1, d.stats.txOctets.n)
 	put("tx-csum-misplaced", nicsim.Tx, -1, d.stats.txMisplaced)
+	put("tx-ipsec", nicsim.Tx, -1, d.ipsec.counts.sent)
+	put("rx-ipsec", nicsim.Rx, -1, d.ipsec.counts.received)
+	put("rx-ipsec-protocol-errors", nicsim.Rx, -1, d.ipsec.counts.badProtocol)
+	put("rx-ipsec-length-errors", nicsim.Rx, -1, d.ipsec.counts.badLength)
+	put("rx-ipsec-auth-errors", nicsim.Rx, -1, d.ipsec.counts.forgeries)
 	for why, n := range d.drops {
 		if n == 0 || nicsim.Drop(why) == nicsim.DropNone {
 			continue

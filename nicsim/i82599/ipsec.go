@@ -3,6 +3,7 @@ package i82599
 import (
 	"encoding/binary"
 
+	"nicsim.dev/descriptors/ixgbe"
 	"nicsim.dev/offloads/ipsec"
 )
 
@@ -28,6 +29,29 @@ type ipsecEngine struct {
 	// anew when a table has changed.
 	byPacket map[rxKey]uint16
 	stale    bool
+
+	counts ipsecCounts
+}
+
+// ipsecCounts are packets. The hardware has no such counters: the first two are those of the
+// kernel's driver, the others what descriptors say.
+type ipsecCounts struct {
+	sent, received                    uint64
+	badProtocol, badLength, forgeries uint64
+}
+
+// count counts a packet for which there was an association.
+func (c *ipsecCounts) count(secErr ixgbe.RxStatus) {
+	switch secErr {
+	case 0:
+		c.received++
+	case ixgbe.RxIPsecProtocol:
+		c.badProtocol++
+	case ixgbe.RxIPsecLength:
+		c.badLength++
+	case ixgbe.RxIPsecAuth:
+		c.forgeries++
+	}
 }
 
 // saKey is a key and a salt, which both directions have.

@@ -28,9 +28,12 @@ func (d *Device) protect(b *txBatch) {
 	kept := 0
 	for i := range b.n {
 		f, ask := b.frames[i], b.asks[i]
-		if ask.do&doIPsec != 0 && d.ipsec.seal(f.Data, &ask) != nil {
-			d.dropTx(f, nicsim.DropTxIPsec)
-			continue
+		if ask.do&doIPsec != 0 {
+			if d.ipsec.seal(f.Data, &ask) != nil {
+				d.dropTx(f, nicsim.DropTxIPsec)
+				continue
+			}
+			d.ipsec.counts.sent++
 		}
 		b.frames[kept], b.asks[kept] = f, ask
 		kept++
@@ -146,18 +149,20 @@ func (d *Device) openPacket(p *rxPacket) {
 		p.c.queue = 0 // not known yet
 		d.observeArrival(p)
 	}
-	p.sums |= ixgbe.RxSECP
+	var bad ixgbe.RxStatus
 	switch {
 	case esp != (sa.mode&rxModESP != 0):
-		p.sums |= ixgbe.RxIPsecProtocol
+		bad = ixgbe.RxIPsecProtocol
 	case esp:
-		p.sums |= secErr(openESP(sa.transform, h, b))
+		bad = secErr(openESP(sa.transform, h, b))
 	case ipsecAHBytes(b[at:]) != ipsec.AHBytes(ipv6):
-		p.sums |= ixgbe.RxIPsecLength
+		bad = ixgbe.RxIPsecLength
 	default:
 		l3 := int(h.L3)
-		p.sums |= secErr(sa.transform.OpenAH(b[l3:h.End], at-l3, 0))
+		bad = secErr(sa.transform.OpenAH(b[l3:h.End], at-l3, 0))
 	}
+	p.sums |= ixgbe.RxSECP | bad
+	d.ipsec.counts.count(bad)
 }
 
 // openESP opens a packet where it lies. What filters, checksums and header split see from

@@ -22,13 +22,14 @@ const (
 
 // BootOptions is a guest, and a command for it.
 type BootOptions struct {
-	Machine Machine
-	NICs    []NIC
-	Seed    uint64
-	Command []string
-	Timeout time.Duration // for the command; 0 for none
-	Capture string        // a pcapng of every wire and queue; none without
-	Streams IO
+	Machine  Machine
+	NICs     []NIC
+	Seed     uint64
+	ShowKeys bool
+	Command  []string
+	Timeout  time.Duration // for the command; 0 for none
+	Capture  string        // a pcapng of every wire and queue; none without
+	Streams  IO
 	// Terminal is the size of the terminal that the command gets, nil for none.
 	Terminal *agent.Size
 	Log      *slog.Logger
@@ -42,7 +43,7 @@ func Boot(ctx context.Context, o BootOptions) (code int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	cfg := RigConfig{NICs: o.NICs, Seed: o.Seed, Log: o.Log}
+	cfg := RigConfig{NICs: o.NICs, Seed: o.Seed, ShowKeys: o.ShowKeys, Log: o.Log}
 	if o.Capture != "" {
 		tap, err := captureAll(o.Capture, o.NICs)
 		if err != nil {

@@ -50,7 +50,9 @@ type cable struct {
 type RigConfig struct {
 	NICs []NIC
 	Seed uint64
-	Log  *slog.Logger
+	// ShowKeys lets probes see keys: see nicsim.Config.
+	ShowKeys bool
+	Log      *slog.Logger
 	// Probe sees what adapters and cables do; it may be nil.
 	Probe nicsim.Probe
 }
@@ -78,7 +80,7 @@ func (r *Rig) build(cfg RigConfig) error {
 		}
 		dev, err := model.New(nicsim.Config{
 			Name: n.ID, MAC: n.MAC, Clock: r.Loop.Sim.Clock, Pool: r.pool, Seed: cfg.Seed + uint64(i),
-			Variant: n.Variant, Queues: n.Queues,
+			Variant: n.Variant, Queues: n.Queues, ShowKeys: cfg.ShowKeys,
 		})
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ type ServeOptions struct {
 	On        On
 	NICs      []NIC
 	Seed      uint64
+	ShowKeys  bool
 	Dir       string // for the sockets; a new one if empty
 	MemoryMiB int
 	Log       *slog.Logger
@@ -33,7 +34,7 @@ func Serve(ctx context.Context, out io.Writer, o ServeOptions) (err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	rig, err := NewRig(RigConfig{NICs: o.NICs, Seed: o.Seed, Log: o.Log})
+	rig, err := NewRig(RigConfig{NICs: o.NICs, Seed: o.Seed, ShowKeys: o.ShowKeys, Log: o.Log})
 	if err != nil {
 		return err
 	}

@@ -56,8 +56,7 @@ type Receiver struct {
 	next    uint32 // the sequence number that is expected
 	place   place
 	guess   uint32 // where the guessed record begins
-	window  uint64 // while searching, the last bytes
-	seen    int    // how many of them there are
+	window  uint64 // while searching, the last bytes; no header has a zero among its first
 	scratch []byte
 	stats   RxStats
 }
@@ -147,7 +146,7 @@ func (r *Receiver) jump(gap, bytes int) bool {
 }
 
 // search forgets the place.
-func (r *Receiver) search() { r.place, r.seen = searching, 0 }
+func (r *Receiver) search() { r.place, r.window = searching, 0 }
 
 // handle decrypts what comes next, in scratch memory, and says what became of it.
 func (r *Receiver) handle(payload []byte) Status {
@@ -191,7 +190,6 @@ func (r *Receiver) misled() {
 	r.search()
 	for _, v := range r.c.head[1:HeaderBytes] {
 		r.window = r.window<<8 | uint64(v)
-		r.seen++
 	}
 }
 
@@ -199,8 +197,7 @@ func (r *Receiver) misled() {
 func (r *Receiver) scan(b []byte) (n int) {
 	for i, v := range b {
 		r.window = r.window<<8 | uint64(v)
-		r.seen++
-		if r.window>>16&0xffff != recordVersion || r.seen < HeaderBytes {
+		if r.window>>16&0xffff != recordVersion {
 			continue
 		}
 		var h [HeaderBytes]byte

@@ -130,6 +130,27 @@ func TestOverlapsAreTakenNoteOf(t *testing.T) {
 	b.receive(700, len(b.wire), Decrypted)
 }
 
+// The search begins when more came than a record can hold.
+func TestTheSearchBeginsInTime(t *testing.T) {
+	k := keys()[0]
+	for by, want := range []Status{Ahead, Searching} {
+		b := newBench(t, k, 10, 100, MaxContentBytes, 100)
+		b.receive(0, b.bounds[1], Decrypted)
+		end := b.bounds[1] + k.format().maxBytes() + by
+		b.receive(end-100, end, want)
+	}
+}
+
+// Bytes on both sides of a gap are no header.
+func TestASearchDoesNotLookAcrossAGap(t *testing.T) {
+	b := newBench(t, keys()[0], MaxContentBytes, MaxContentBytes, 9000, 3000)
+	b.receive(0, 100, Decrypted)
+	copy(b.wire[b.bounds[2]+98:], []byte{23, 3})
+	copy(b.wire[b.bounds[2]+110:], []byte{3, 0, 100})
+	b.receive(b.bounds[2]+1, b.bounds[2]+100, Searching)
+	require.False(t, b.receive(b.bounds[2]+110, b.bounds[2]+200, Searching).Ask)
+}
+
 // search loses the place and returns what the receiver asks for, and where it is then.
 func search(b *bench) (asked Result, at int) {
 	b.t.Helper()

@@ -20,8 +20,8 @@ func AHBytes(ipv6 bool) int {
 	return 36
 }
 
-// ErrHeader is why AH cannot tell what of a packet is authenticated.
-var ErrHeader = errors.New("ipsec: the headers ahead of AH make no sense")
+// ErrHeader is why nobody can tell where a packet's parts are.
+var ErrHeader = errors.New("ipsec: the packet's headers make no sense")
 
 // SealAH writes the ICV of a packet, which reaches from the IP header to the end and has an
 // AH header at byte ah, complete but for its ICV. high is the half of an extended sequence

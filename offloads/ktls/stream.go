@@ -21,7 +21,6 @@ type stream struct {
 
 	// AES-GCM
 	hash ghash
-	mask [TagBytes]byte // hides the hash
 
 	// ChaCha20-Poly1305
 	secret []byte // nil with AES-GCM
@@ -47,7 +46,7 @@ func newStream(k Key) (*stream, error) {
 	}
 	var h [aes.BlockSize]byte
 	block.Encrypt(h[:], h[:])
-	s.hash.init(&h)
+	s.hash.gmac, s.hash.inverse = whole, elementOf(h[:]).inverse()
 	return s, nil
 }
 
@@ -59,9 +58,7 @@ func (s *stream) begin(nonce [nonceBytes]byte, aad []byte, textBytes int) {
 		s.beginPoly1305(aad)
 		return
 	}
-	// The hash of nothing is 0, so its tag is the mask (NIST SP 800-38D 7.1).
-	s.whole.Seal(s.mask[:0], s.nonce[:], nil, nil)
-	s.hash.reset()
+	s.hash.begin(&s.nonce)
 	s.hash.write(aad)
 	s.hash.pad()
 }
@@ -117,10 +114,5 @@ func (s *stream) tag() (t [TagBytes]byte) {
 		binary.LittleEndian.PutUint64(t[8:], hi)
 		return t
 	}
-	s.hash.pad()
-	s.hash.block(8*s.aad, 8*text)
-	binary.BigEndian.PutUint64(t[:], s.hash.y.hi)
-	binary.BigEndian.PutUint64(t[8:], s.hash.y.lo)
-	subtle.XORBytes(t[:], t[:], s.mask[:])
-	return t
+	return s.hash.sum(s.aad, text)
 }

@@ -34,6 +34,9 @@ type Config struct {
 	// bytes, in tunnel mode (RFC 4303 2.7).
 	PadTo int
 
+	// Sequence is the last sequence number, of an association that others have begun.
+	Sequence uint64
+
 	Limits Limits
 	// Notify is told when a limit is reached. It may be nil.
 	Notify func(Event)

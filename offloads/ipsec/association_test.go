@@ -158,8 +158,7 @@ func TestWhereESPHasItsPlace(t *testing.T) {
 // Sequence numbers of 64 bits go on where those of 32 end.
 func TestSequenceNumbersBeyond32Bits(t *testing.T) {
 	k := keys()[0]
-	s, r := ends(t, Config{SPI: 300, Protocol: ESP, Key: k, Window: 32})
-	s.SetSequence(math.MaxUint32 - 1)
+	s, r := ends(t, Config{SPI: 300, Protocol: ESP, Key: k, Window: 32, Sequence: math.MaxUint32 - 1})
 	sent, err := s.Seal(nil, inside()[0])
 	require.NoError(t, err)
 	_, err = r.Open(sent)
@@ -168,9 +167,7 @@ func TestSequenceNumbersBeyond32Bits(t *testing.T) {
 	require.ErrorIs(t, err, ErrSequence)
 
 	k.ESN = true
-	s, r = ends(t, Config{SPI: 300, Protocol: ESP, Key: k, Window: 32})
-	s.SetSequence(math.MaxUint32 - 2)
-	r.accept(math.MaxUint32 - 2)
+	s, r = ends(t, Config{SPI: 300, Protocol: ESP, Key: k, Window: 32, Sequence: math.MaxUint32 - 2})
 	for range 5 {
 		sent, err := s.Seal(nil, inside()[0])
 		require.NoError(t, err)
@@ -178,7 +175,7 @@ func TestSequenceNumbersBeyond32Bits(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.EqualValues(t, math.MaxUint32+3, r.window.Top())
-	s.SetSequence(math.MaxUint64)
+	s, _ = ends(t, Config{SPI: 300, Protocol: ESP, Key: k, Sequence: math.MaxUint64})
 	_, err = s.Seal(nil, inside()[0])
 	require.ErrorIs(t, err, ErrSequence)
 }

@@ -30,9 +30,14 @@ func NewReceiver(c Config) (*Receiver, error) {
 		window = MinWindow // the high half is found by it (RFC 4303 3.3.3)
 	}
 	if window > 0 {
-		r.window, err = NewWindow(window, c.Key.ESN)
+		if r.window, err = NewWindow(window, c.Key.ESN); err != nil {
+			return nil, err
+		}
 	}
-	return r, err
+	if c.Sequence > 0 {
+		r.accept(c.Sequence)
+	}
+	return r, nil
 }
 
 // Open turns an IP packet of the association into the packet that its sender protected,

@@ -24,13 +24,11 @@ func NewSender(c Config) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sender{config: c, transform: t, usage: usage{limits: c.Limits, notify: c.Notify}}, nil
+	return &Sender{config: c, transform: t, seq: c.Sequence, usage: usage{limits: c.Limits, notify: c.Notify}}, nil
 }
 
-// Sequence is the number of the last packet, which SetSequence changes: of an association
-// that another end has begun.
-func (s *Sender) Sequence() uint64     { return s.seq }
-func (s *Sender) SetSequence(v uint64) { s.seq = v }
+// Sequence is the number of the last packet.
+func (s *Sender) Sequence() uint64 { return s.seq }
 
 // Overhead bounds how many bytes longer than a packet what Seal makes of it is.
 func (s *Sender) Overhead() int {

@@ -18,27 +18,23 @@ const (
 	ipv6HeaderBytes = 40
 )
 
-// protect seals the packets that ask for IPsec (7.12). What is no packet that it can be
-// applied to is dropped: in clear it would be a secret told. While the engine is disabled
-// nothing is done.
-func (d *Device) protect(b *txBatch) {
-	if b.some&doIPsec == 0 || !d.ipsec.txOn {
-		return
+// protect seals a packet that asks for IPsec, once its checksums are in (7.12), and says
+// whether it may go on. What is no packet that IPsec can be applied to is dropped: in
+// clear it would be a secret told. While the engine is disabled nothing is done.
+func (d *Device) protect(f *nicsim.Frame, ask *txAsk) bool {
+	if !d.ipsec.txOn {
+		return true
 	}
-	kept := 0
-	for i := range b.n {
-		f, ask := b.frames[i], b.asks[i]
-		if ask.do&doIPsec != 0 {
-			if d.ipsec.seal(f.Data, &ask) != nil {
-				d.dropTx(f, nicsim.DropTxIPsec)
-				continue
-			}
-			d.ipsec.counts.sent++
-		}
-		b.frames[kept], b.asks[kept] = f, ask
-		kept++
+	if ask.do&doDone == 0 {
+		d.insertChecksum(f.Data, ask)
+		ask.do |= doDone
 	}
-	b.n = kept
+	if d.ipsec.seal(f.Data, ask) != nil {
+		d.dropTx(f, nicsim.DropTxIPsec)
+		return false
+	}
+	d.ipsec.counts.sent++
+	return true
 }
 
 var errNotIPsec = errors.New("i82599: the packet has no header of the protocol that its context names")

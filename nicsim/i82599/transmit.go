@@ -60,8 +60,8 @@ const (
 	doVLAN
 	doFCS // append the frame check sequence; else the packet brings its own
 	doStamp
-	doCheck     // the MAC has to look at the frame: it may be too short
-	doSegmented // offloads are done, by the segmentation
+	doCheck // the MAC has to look at the frame: it may be too short
+	doDone  // checksums are in: by the segmentation, or ahead of IPsec
 	doIPsec
 	doESP     // with doIPsec: ESP, else AH
 	doEncrypt // with doESP
@@ -157,31 +157,34 @@ func (d *Device) insertChecksums(b *txBatch) {
 	}
 	for i := range b.n {
 		ask := &b.asks[i]
-		if ask.do&doChecksums == 0 || ask.do&doSegmented != 0 {
-			continue
+		if ask.do&doChecksums != 0 && ask.do&doDone == 0 {
+			d.insertChecksum(b.frames[i].Data, ask)
 		}
-		p, ok := b.frames[i].Data, true
-		if ask.do&doIPv4Checksum != 0 {
-			n := int(ask.l4) - int(ask.l3)
-			if ask.do&doIPsec != 0 && int(ask.l3) < len(p) {
-				n = int(p[ask.l3]&15) * 4 // IPLEN has the header of IPsec in it
-			}
-			ok = checksum.FillIPv4(p, int(ask.l3), n)
+	}
+}
+
+func (d *Device) insertChecksum(p []byte, ask *txAsk) {
+	ok := true
+	if ask.do&doIPv4Checksum != 0 {
+		n := int(ask.l4) - int(ask.l3)
+		if ask.do&doIPsec != 0 && int(ask.l3) < len(p) {
+			n = int(p[ask.l3]&15) * 4 // IPLEN has the header of IPsec in it
 		}
-		l4, end := int(ask.l4), max(0, len(p)-int(ask.tail))
-		switch {
-		case ask.do&doTCPChecksum != 0:
-			ok = checksum.Fill(p, l4, l4+16, end) && ok
-		case ask.do&doUDPChecksum != 0:
-			ok = checksum.FillUDP(p, l4, l4+6, end) && ok
-		case ask.do&doSCTPChecksum != 0:
-			ok = checksum.FillSCTP(p, l4, end) && ok
-		case ask.do&doLegacyChecksum != 0:
-			ok = checksum.Fill(p, int(ask.css), int(ask.cso), len(p)) && ok
-		}
-		if !ok {
-			d.stats.txMisplaced++
-		}
+		ok = checksum.FillIPv4(p, int(ask.l3), n)
+	}
+	l4, end := int(ask.l4), max(0, len(p)-int(ask.tail))
+	switch {
+	case ask.do&doTCPChecksum != 0:
+		ok = checksum.Fill(p, l4, l4+16, end) && ok
+	case ask.do&doUDPChecksum != 0:
+		ok = checksum.FillUDP(p, l4, l4+6, end) && ok
+	case ask.do&doSCTPChecksum != 0:
+		ok = checksum.FillSCTP(p, l4, end) && ok
+	case ask.do&doLegacyChecksum != 0:
+		ok = checksum.Fill(p, int(ask.css), int(ask.cso), len(p)) && ok
+	}
+	if !ok {
+		d.stats.txMisplaced++
 	}
 }
 

@@ -367,7 +367,9 @@ func (q *txQueue) finish(b *txBatch, f *nicsim.Frame) {
 		}
 		q.d.observe(&e)
 	}
-	b.push(f, ask)
+	if ask.do&doIPsec == 0 || q.d.protect(f, &ask) {
+		b.push(f, ask)
+	}
 }
 
 // lose drops the packet in assembly.

@@ -37,7 +37,7 @@ func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
 		return
 	}
 	q.cutting, q.cutAsk, q.cutFlags, q.cutIndex = true, ask, flags, i
-	q.cutAsk.do |= doSegmented | doFCS   // 7.2.4: without IFCS there is none
+	q.cutAsk.do |= doDone | doFCS        // 7.2.4: without IFCS there is none
 	q.cutBytes = q.cutter.SegmentBytes() // no other is longer
 	q.gso++
 	q.gsoBytes += uint64(q.bytes)
@@ -60,7 +60,9 @@ func (q *txQueue) cut(b *txBatch, limit int) {
 		q.gsoWire++
 		q.gsoWireBytes += n
 		q.octets += n
-		b.push(f, q.cutAsk)
+		if q.cutAsk.do&doIPsec == 0 || q.d.protect(f, &q.cutAsk) {
+			b.push(f, q.cutAsk)
+		}
 		if q.cutter.SegmentBytes() == 0 {
 			q.cutting = false
 			q.pieces = q.pieces[:0]

@@ -232,6 +232,20 @@ func TestReplayWindow(t *testing.T) {
 	require.Equal(t, OK, open(31))
 }
 
+// Packet number 0 is none, but for two ends that both began with it.
+func TestPacketNumber0(t *testing.T) {
+	s, r := both(t, SenderConfig{}, ReceiverConfig{}, GCMAES128, 1)
+	plain := frames()[3]
+	frame := append(append(make([]byte, s.TagBytes()), plain...), make([]byte, ICVBytes)...)
+	require.NoError(t, s.ProtectAs(frame, 0))
+	_, v := r.Open(bytes.Clone(frame))
+	require.Equal(t, DropForged, v)
+	require.NoError(t, r.Install(station, 1, keyOf(GCMAES128), 0))
+	_, v = r.Open(frame)
+	require.Equal(t, OK, v)
+	require.EqualValues(t, 1, r.Next(station, 1))
+}
+
 // Packet numbers end, and extended ones go on behind 2^32, late ones included.
 func TestPacketNumbersEnd(t *testing.T) {
 	s, r := both(t, SenderConfig{}, ReceiverConfig{ReplayProtect: true}, GCMAES128, math.MaxUint32-1)
@@ -325,6 +339,7 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 	}
 	s, err := NewSender(SenderConfig{Offset: 30})
 	require.NoError(t, err)
+	require.Error(t, s.Install(0, keyOf(GCMAES128), 0))
 	r, err := NewReceiver(ReceiverConfig{Offset: 30})
 	require.NoError(t, err)
 	for _, c := range []struct {
@@ -333,7 +348,6 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 		pn uint64
 	}{
 		{4, keyOf(GCMAES128), 1},
-		{0, keyOf(GCMAES128), 0},
 		{0, keyOf(GCMAES128), 1 << 32},
 		{0, keyOf(GCMAESXPN128), 1}, // with an offset
 		{0, Key{Suite: GCMAES256, Secret: make([]byte, 16)}, 1},

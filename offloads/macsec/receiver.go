@@ -55,6 +55,7 @@ type channel struct {
 type receivingSA struct {
 	*transform
 	next  uint64 // one more than the highest packet number
+	first uint64 // the lowest there is: 1, but for a receiver that began with 0
 	Stats ReceiverStats
 }
 
@@ -89,7 +90,8 @@ func NewReceiver(c ReceiverConfig) (*Receiver, error) {
 }
 
 // Install makes an association of a channel, and the channel if it is new: the lowest
-// packet number that is to come is pn.
+// packet number that is to come is pn. No sender begins with 0 but hardware that was told
+// to, and a receiver takes that if it is told so too.
 func (r *Receiver) Install(sci SCI, an uint8, k Key, pn uint64) error {
 	t, err := newTransform(k)
 	switch {
@@ -97,7 +99,7 @@ func (r *Receiver) Install(sci SCI, an uint8, k Key, pn uint64) error {
 		return err
 	case an > anMask:
 		return fmt.Errorf("macsec: association number %d: 0 to 3 were expected", an)
-	case pn == 0 || !t.extended && pn > math.MaxUint32:
+	case !t.extended && pn > math.MaxUint32:
 		return fmt.Errorf("macsec: packet number %d of %v", pn, k.Suite)
 	case t.extended && r.config.Offset != 0:
 		return errors.New("macsec: suites of extended packet numbers have no confidentiality offset (14.7)")
@@ -107,7 +109,7 @@ func (r *Receiver) Install(sci SCI, an uint8, k Key, pn uint64) error {
 		c = &channel{sci: sci}
 		r.channels[sci] = c
 	}
-	c.sas[an] = receivingSA{transform: t, next: pn}
+	c.sas[an] = receivingSA{transform: t, next: pn, first: min(pn, 1)}
 	r.settle()
 	return nil
 }
@@ -222,9 +224,9 @@ func (t *tally) add(count func(*ReceiverStats)) {
 
 func (r *Receiver) validate(frame []byte, t *tag, text int, sci SCI, sa *receivingSA, counters tally) ([]byte, Verdict) {
 	pn := sa.recover(t.pn)
-	lowest := uint64(1)
+	lowest := sa.first
 	if sa.next > r.config.ReplayWindow {
-		lowest = max(1, sa.next-r.config.ReplayWindow)
+		lowest = max(lowest, sa.next-r.config.ReplayWindow)
 	}
 	late := pn < lowest
 	if r.config.ReplayProtect && late {
@@ -244,7 +246,7 @@ func (r *Receiver) validate(frame []byte, t *tag, text int, sci SCI, sa *receivi
 	} else {
 		counters.add(func(s *ReceiverStats) { s.InOctetsValidated += uint64(text) })
 	}
-	if t.tci&(tciE|tciC) == tciC || pn == 0 || !sa.open(frame, r.config, t, text, sci, pn) {
+	if t.tci&(tciE|tciC) == tciC || pn < sa.first || !sa.open(frame, r.config, t, text, sci, pn) {
 		if r.config.Validation == Strict || t.tci&tciC != 0 {
 			counters.add(func(s *ReceiverStats) { s.InPktsNotValid++ })
 			return nil, DropForged

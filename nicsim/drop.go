@@ -37,6 +37,7 @@ const (
 	DropRxBadRing
 	DropRxPause
 	DropRxReset
+	DropRxLinkSec
 
 	NumDrops
 )
@@ -68,6 +69,7 @@ var dropTexts = [NumDrops][2]string{
 	DropRxBadRing:         {"rx_bad_ring", "ring outside memory or tail beyond it"},
 	DropRxPause:           {"rx_flow_control", "flow control frame, consumed by the MAC"},
 	DropRxReset:           {"rx_reset", "in the adapter when it was reset"},
+	DropRxLinkSec:         {"rx_linksec", "its SecTAG, channel, packet number or signature is not what LinkSec expects"},
 }
 
 // String returns the name, which counters carry too.

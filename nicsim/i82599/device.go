@@ -49,6 +49,8 @@ type Device struct {
 	time  timeSync
 	ipsec ipsecEngine
 
+	linkSec linkSec
+
 	rscOff bool // RFCTL.RSC_DIS
 }
 

@@ -107,7 +107,10 @@ func (d *Device) refreshIPsec() {
 	e.rxOn = d.reg.Get(atIPSRXIDX)&ipsIdxEnable != 0 && d.reg.Get(atSECRXCTRL)&secDisable == 0
 }
 
-func (d *Device) wroteSECCTRL(int, uint32, uint32) { d.refreshIPsec() }
+func (d *Device) wroteSECCTRL(int, uint32, uint32) {
+	d.refreshIPsec()
+	d.linkSec.stale = true
+}
 
 // wroteIPSTXIDX moves an association between the registers and the transmit table.
 func (d *Device) wroteIPSTXIDX(_ int, _, v uint32) {

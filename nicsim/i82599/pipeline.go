@@ -14,6 +14,7 @@ package i82599
 func (d *Device) send(b *txBatch) {
 	d.insertChecksums(b)
 	d.insertTags(b)
+	d.protectLink(b)
 	d.padAndCheck(b)
 	d.stampTx(b)
 	d.toWire(b)
@@ -24,6 +25,7 @@ func (d *Device) send(b *txBatch) {
 // frames get there by a short way, see short.go, with the same results.
 func (d *Device) receiveBatch(b *rxBatch) {
 	d.checkMAC(b)
+	d.openLink(b)
 	d.parse(b)
 	d.filter(b)
 	d.open(b)

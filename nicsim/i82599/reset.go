@@ -49,6 +49,7 @@ func (d *Device) restart() {
 	d.resetFilters()
 	d.time.reset(d.reg.Get(atRXMTRL))
 	d.refreshIPsec()
+	d.linkSec = linkSec{stale: true}
 }
 
 // loadMAC puts the station address where the EEPROM's auto-load leaves it

@@ -17,7 +17,7 @@ import (
 // does, and nobody watches.
 func (d *Device) shortWay() bool {
 	f := &d.rx.filters
-	return d.probe == nil && !d.mac.keepFCS && !d.time.rx.on && d.mac.parseTPID != etherIPv4 &&
+	return d.probe == nil && !d.mac.keepFCS && !d.time.rx.on && d.linkSec.receiver == nil && !d.linkSec.stale && d.mac.parseTPID != etherIPv4 &&
 		!f.filtered && !f.noHash && !f.mode.dcb
 }
 

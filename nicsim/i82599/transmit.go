@@ -65,6 +65,7 @@ const (
 	doIPsec
 	doESP     // with doIPsec: ESP, else AH
 	doEncrypt // with doESP
+	doLinkSec
 
 	doChecksums = doIPv4Checksum | doTCPChecksum | doUDPChecksum | doSCTPChecksum | doLegacyChecksum
 )

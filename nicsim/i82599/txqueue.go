@@ -397,6 +397,9 @@ func (q *txQueue) ask() (a txAsk) {
 	if q.first.Flags&ixgbe.Tx1588 != 0 {
 		a.do |= doStamp
 	}
+	if q.first.Flags&ixgbe.TxILinkSec != 0 {
+		a.do |= doLinkSec
+	}
 	if q.first.Flags&(ixgbe.TxVLE|ixgbe.TxIXSM|ixgbe.TxTXSM|ixgbe.TxTSE|ixgbe.TxIPSEC) == 0 {
 		return a
 	}

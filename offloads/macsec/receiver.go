@@ -37,6 +37,15 @@ type ReceiverStats struct {
 	InOctetsValidated, InOctetsDecrypted       uint64
 }
 
+const (
+	// maxChannels bounds the channels of a receiver: a key agreement's list of its live
+	// members, of 16 bytes each, fits a frame of 1500 bytes (IEEE 802.1X-2020 11.11).
+	maxChannels = 96
+	// maxExtendedWindow is the widest replay window with which a packet number can be told
+	// from its lower half (10.7.8).
+	maxExtendedWindow = 1<<30 - 1
+)
+
 // Receiver is the receiving half of a SecY. One goroutine uses it at a time.
 type Receiver struct {
 	Stats    ReceiverStats
@@ -54,7 +63,8 @@ type channel struct {
 
 type receivingSA struct {
 	*transform
-	next  uint64 // one more than the highest packet number
+	next  uint64 // one more than the highest packet number, or that if there are no more
+	done  bool   // the last packet number there is has come
 	first uint64 // the lowest there is: 1, but for a receiver that began with 0
 	Stats ReceiverStats
 }
@@ -103,9 +113,14 @@ func (r *Receiver) Install(sci SCI, an uint8, k Key, pn uint64) error {
 		return fmt.Errorf("macsec: packet number %d of %v", pn, k.Suite)
 	case t.extended && r.config.Offset != 0:
 		return errors.New("macsec: suites of extended packet numbers have no confidentiality offset (14.7)")
+	case t.extended && r.config.ReplayWindow > maxExtendedWindow:
+		return fmt.Errorf("macsec: a replay window of %d: %v has at most %d (10.7.8)", r.config.ReplayWindow, k.Suite, maxExtendedWindow)
 	}
 	c := r.channels[sci]
 	if c == nil {
+		if len(r.channels) == maxChannels {
+			return fmt.Errorf("macsec: there are %d channels, and may be no more", maxChannels)
+		}
 		c = &channel{sci: sci}
 		r.channels[sci] = c
 	}
@@ -193,6 +208,10 @@ func (r *Receiver) Open(frame []byte) (inner []byte, v Verdict) {
 		counters.add(func(s *ReceiverStats) { s.InPktsNotUsingSA++ })
 		return nil, DropNoSA
 	}
+	if t.pn == 0 && !sa.extended && sa.first > 0 { // a zero PN is no valid one (10.6)
+		r.Stats.InPktsBadTag++
+		return nil, DropBadTag
+	}
 	return r.validate(frame, &t, text, c.sci, sa, counters)
 }
 
@@ -223,12 +242,12 @@ func (t *tally) add(count func(*ReceiverStats)) {
 }
 
 func (r *Receiver) validate(frame []byte, t *tag, text int, sci SCI, sa *receivingSA, counters tally) ([]byte, Verdict) {
-	pn := sa.recover(t.pn)
 	lowest := sa.first
 	if sa.next > r.config.ReplayWindow {
 		lowest = max(lowest, sa.next-r.config.ReplayWindow)
 	}
-	late := pn < lowest
+	pn := sa.recover(t.pn, lowest)
+	late := pn < lowest || sa.done
 	if r.config.ReplayProtect && late {
 		counters.add(func(s *ReceiverStats) { s.InPktsLate++ })
 		return nil, DropReplay
@@ -238,7 +257,11 @@ func (r *Receiver) validate(frame []byte, t *tag, text int, sci SCI, sa *receivi
 			counters.add(func(s *ReceiverStats) { s.InPktsNotValid++ })
 			return nil, DropEncrypted
 		}
-		counters.add(func(s *ReceiverStats) { s.InPktsUnchecked++ })
+		if late {
+			counters.add(func(s *ReceiverStats) { s.InPktsDelayed++ })
+		} else {
+			counters.add(func(s *ReceiverStats) { s.InPktsUnchecked++ })
+		}
 		return r.strip(frame, t, text), OK
 	}
 	if t.tci&tciE != 0 {
@@ -249,6 +272,7 @@ func (r *Receiver) validate(frame []byte, t *tag, text int, sci SCI, sa *receivi
 	if t.tci&(tciE|tciC) == tciC || pn < sa.first || !sa.open(frame, r.config, t, text, sci, pn) {
 		if r.config.Validation == Strict || t.tci&tciC != 0 {
 			counters.add(func(s *ReceiverStats) { s.InPktsNotValid++ })
+			clear(frame[addressBytes+r.config.TagsInClear+t.bytes:][:text])
 			return nil, DropForged
 		}
 		counters.add(func(s *ReceiverStats) { s.InPktsInvalid++ })
@@ -259,8 +283,9 @@ func (r *Receiver) validate(frame []byte, t *tag, text int, sci SCI, sa *receivi
 	} else {
 		counters.add(func(s *ReceiverStats) { s.InPktsOK++ })
 	}
-	if pn >= sa.next && pn < math.MaxUint64 {
-		sa.next = pn + 1
+	if pn >= sa.next {
+		sa.done = pn == math.MaxUint64
+		sa.next = max(pn, pn+1)
 	}
 	return r.strip(frame, t, text), OK
 }
@@ -272,15 +297,16 @@ func (sa *receivingSA) open(frame []byte, c ReceiverConfig, t *tag, text int, sc
 	return sa.aead.Open(&sa.nonce, sealed, n, aad)
 }
 
-// recover returns the whole packet number of which a frame has the lower half: the one
-// near those that are expected (10.6.2).
-func (sa *receivingSA) recover(low uint32) uint64 {
+// recover returns the whole packet number of which a frame has the lower half. Its upper
+// half is that of the lowest number that is not late, or one more if the highest bit of the
+// lower half is set in that and not in the frame (10.6.2).
+func (sa *receivingSA) recover(low uint32, lowest uint64) uint64 {
 	if !sa.extended {
 		return uint64(low)
 	}
 	const upperHalf = 1 << 31
-	pn := sa.next&^math.MaxUint32 | uint64(low)
-	if uint32(sa.next)&upperHalf != 0 && low&upperHalf == 0 {
+	pn := lowest&^math.MaxUint32 | uint64(low)
+	if uint32(lowest)&upperHalf != 0 && low&upperHalf == 0 {
 		pn += 1 << 32
 	}
 	return pn

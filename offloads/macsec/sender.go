@@ -63,6 +63,8 @@ func NewSender(c SenderConfig) (*Sender, error) {
 		return nil, fmt.Errorf("macsec: a confidentiality offset of %d: 0, 30 or 50 were expected (14.5)", c.Offset)
 	case c.IncludeSCI && (c.EndStation || c.SingleCopy):
 		return nil, errors.New("macsec: a tag with an SCI has neither ES nor SCB (9.5)")
+	case (c.EndStation || c.SingleCopy) && uint16(c.SCI) != impliedPort(c.SingleCopy):
+		return nil, fmt.Errorf("macsec: an SCI that is implied has port %d, not %d (9.5)", impliedPort(c.SingleCopy), uint16(c.SCI))
 	case c.TagsInClear < 0:
 		return nil, errors.New("macsec: fewer than no tags in clear")
 	}

@@ -38,6 +38,14 @@ func NewSCI(address [6]byte, port uint16) SCI {
 	return SCI(uint64(binary.BigEndian.Uint16(address[:]))<<48 | uint64(binary.BigEndian.Uint32(address[2:]))<<16 | uint64(port))
 }
 
+// impliedPort is that of an SCI whose address is the source address (9.5).
+func impliedPort(singleCopy bool) uint16 {
+	if singleCopy {
+		return 0
+	}
+	return 1
+}
+
 // tag is what a SecTAG says.
 type tag struct {
 	tci   uint8 // with the AN
@@ -108,9 +116,5 @@ func (t *tag) implied(frame []byte) (SCI, bool) {
 	if t.tci&(tciES|tciSCB) == 0 {
 		return 0, false
 	}
-	port := uint16(1)
-	if t.tci&tciSCB != 0 {
-		port = 0
-	}
-	return NewSCI([6]byte(frame[6:]), port), true
+	return NewSCI([6]byte(frame[6:]), impliedPort(t.tci&tciSCB != 0)), true
 }

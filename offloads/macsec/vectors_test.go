@@ -2,6 +2,7 @@ package macsec
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -56,6 +57,41 @@ var annexC = []vector{
 		"2611CD7DAA01D61C5C886DC1A8170107"},
 }
 
+// extended are those of extended packet numbers, which have all one salt, one SSCI, and one
+// upper half of their packet numbers.
+var extended = []vector{
+	{"D609B1F056637A0D46DF998D", "88E5222AB2C2846512153524C0895E81", 54, 1, "AD7A2BD03EAC835A6F620FDCB506B345", "", "17FE1981EBDD4AFC5062697E8BAA0C23"},
+	{"D609B1F056637A0D46DF998D", "88E5222AB2C2846512153524C0895E81", 54, 1, "E3C08A8F06C6E3AD95A70557B23F75483CE33021A9C72B7025666204C69C0B72", "", "4DBD2F6A754A6CF728CC129BA6931577"},
+	{"D609B1F056637A0D46DF998D", "88E52E00B2C2846512153524C0895E81", 60, 2, "AD7A2BD03EAC835A6F620FDCB506B345",
+		"0712D980CA50BBED35A0FA566338729FFA16D19FFCF07B3A1E7919B3776AACEC8A5937208B483A7691984D380792E07F", "C2C3C79F263FA6BFF8E7581E2CE45AF8"},
+	{"D609B1F056637A0D46DF998D", "88E52E00B2C2846512153524C0895E81", 60, 2, "E3C08A8F06C6E3AD95A70557B23F75483CE33021A9C72B7025666204C69C0B72",
+		"3EB04A4BBF54C6EB1222A9AEA00C38687F6C3520D976A3B694800650CE6585E620A4191917D2A605D870C78D2752CE49", "3B442AC0C816D7ABD70AD65C25D46413"},
+	{"E20106D7CD0DF0761E8DCD3D", "88E5400076D457ED", 60, 3, "071B113B0CA743FECCCF3D051F737382", "", "ABC40685A3CF911D3787E49DB6A7265E"},
+	{"E20106D7CD0DF0761E8DCD3D", "88E5400076D457ED", 60, 3, "691D3EE909D7F54167FD1CA0B5D769081F2BDE1AEE655FDBAB80BD5295AE6BE7", "", "AC21957B8312AB3C99AB46849879C3F3"},
+	{"E20106D7CD0DF0761E8DCD3D", "88E54C2A76D457ED", 54, 4, "071B113B0CA743FECCCF3D051F737382",
+		"9CA46984430203ED416EBDC2FE2622BA3E5EAB6961C36383009E187E9B0C88564653B9ABD216441C6AB6", "F0A232E9E44C978CF7CD84D43484D101"},
+	{"E20106D7CD0DF0761E8DCD3D", "88E54C2A76D457ED", 54, 4, "691D3EE909D7F54167FD1CA0B5D769081F2BDE1AEE655FDBAB80BD5295AE6BE7",
+		"88D9F7D1F1578EE34BA7B1ABC89893EF1D3398C9F1DD3E47FBD8553E0FF786EF5699EB01EA10420D0EBD", "39A0E273C4C7F95ED843207D7A497DFA"},
+	{"84C5D513D2AAF6E5BBD27277", "88E523008932D6127CFDE9F9E33724C6", 65, 5, "013FE00B5F11BE7F866D0CBBC55A7A90", "", "678559B7E52DB00682E3B83034CEBE59"},
+	{"84C5D513D2AAF6E5BBD27277", "88E523008932D6127CFDE9F9E33724C6", 65, 5, "83C093B58DE7FFE1C0DA926AC43FB3609AC1C80FEE1B624497EF942E2F79A823", "", "84BAC8E53D1EA355A5C7D334840AE962"},
+	{"84C5D513D2AAF6E5BBD27277", "88E52F008932D6127CFDE9F9E33724C6", 61, 6, "013FE00B5F11BE7F866D0CBBC55A7A90",
+		"14C17693BC8297EE6C47C565CBE0679E80F00FCAF592C9AA0473928E7F2F216FF5A033DEC7513F45D34CBB981C5BD64E8B", "D84B8E2A78E74DAFEAA03846FE930C0E"},
+	{"84C5D513D2AAF6E5BBD27277", "88E52F008932D6127CFDE9F9E33724C6", 61, 6, "83C093B58DE7FFE1C0DA926AC43FB3609AC1C80FEE1B624497EF942E2F79A823",
+		"0996E0C9A55774E0A792304E7DC150BD67FD747DD1B9419594BF373D4ACE8F87F5C1349AFAC491AA0A40D3199087B29FDF", "802F050E691F11A2D9B358F6994184F5"},
+	{"68F2E77696CE7AE8E2CA4EC5", "88E541002E58495C", 79, 7, "88EE087FD95DA9FBF6725AA9D757B0CD", "", "D0DC896DC83798A79F3C5A95BA3CDF9A"},
+	{"68F2E77696CE7AE8E2CA4EC5", "88E541002E58495C", 79, 7, "4C973DBC7364621674F8B5B89E5C15511FCED9216490FB1C1A2CAA0FFE0407E5", "", "04249A208A65B96B3F3263004CFD867D"},
+	{"68F2E77696CE7AE8E2CA4EC5", "88E54D002E58495C", 75, 8, "88EE087FD95DA9FBF6725AA9D757B0CD",
+		"EAECC6AF6512FC8B6C8C43BC55B190B2626D07D3D218FAF5DAA7D8F800A57331EB43B5A17A37E5B1D60D275CCAF7ACD704CC9ACE2BF8BC8B9B23B9ADF02F87", "346B96D1136A754DF0A6CDE126C107F8"},
+	{"68F2E77696CE7AE8E2CA4EC5", "88E54D002E58495C", 75, 8, "4C973DBC7364621674F8B5B89E5C15511FCED9216490FB1C1A2CAA0FFE0407E5",
+		"B0FEA36318B9B36466C46E9E1BDA1A266858196E7E70D882AE70475668CDE4EC883F6AC2369F284BED1FE32F42092FDFF5868A3C64E5615192A7A3760B34BC", "85692CD815B664711AEF911DF78D7F46"},
+}
+
+const (
+	extendedUpper = 0xB0DF459C
+	extendedSSCI  = 0x7A30C118
+	extendedSalt  = "E630E81A48DE86A21C66FA6D"
+)
+
 // text is the text of an example.
 func (v *vector) text() []byte {
 	b := []byte{8, 0}
@@ -66,57 +102,58 @@ func (v *vector) text() []byte {
 }
 
 func TestAnnexC(t *testing.T) {
-	for i, v := range annexC {
-		t.Run(fmt.Sprintf("C%d, %d bytes, key of %d bits", i/2+1, v.n, len(v.key)*4), func(t *testing.T) {
-			plain := append(unhex(v.addresses), v.text()...)
-			want := append(unhex(v.addresses), unhex(v.tag)...)
-			if v.secure == "" {
-				want = append(want, v.text()...)
-			} else {
-				want = append(want, unhex(v.secure)...)
-			}
-			want = append(want, unhex(v.icv)...)
-
-			h := unhex(v.tag)
-			key := Key{Secret: unhex(v.key)}
-			if len(key.Secret) == 32 {
-				key.Suite = GCMAES256
-			}
-			sci := NewSCI([6]byte(plain[6:]), 1)
-			if len(h) == 16 {
-				sci = NewSCI([6]byte(h[8:]), uint16(h[14])<<8|uint16(h[15]))
-			}
-			pn := uint64(h[4])<<24 | uint64(h[5])<<16 | uint64(h[6])<<8 | uint64(h[7])
-			s, err := NewSender(SenderConfig{SCI: sci, IncludeSCI: len(h) == 16, EndStation: h[2]&tciES != 0, Encrypt: v.secure != ""})
-			require.NoError(t, err)
-			require.NoError(t, s.Install(h[2]&anMask, key, pn))
-			s.Use(h[2] & anMask)
-			got := protect(t, s, plain)
-			require.Equal(t, want, got)
-
-			r, err := NewReceiver(ReceiverConfig{ReplayProtect: true})
-			require.NoError(t, err)
-			require.NoError(t, r.Install(sci, h[2]&anMask, key, pn))
-			inner, verdict := r.Open(got)
-			require.Equal(t, OK, verdict)
-			require.Equal(t, plain, inner)
-		})
+	for _, v := range annexC {
+		suite := GCMAES128
+		if len(v.key) == 64 {
+			suite = GCMAES256
+		}
+		v.run(t, Key{Suite: suite}, 0)
 	}
 }
 
-// The example of extended packet numbers with integrity alone.
 func TestAnnexCExtended(t *testing.T) {
-	v := vector{addresses: "D609B1F056637A0D46DF998D", n: 54, number: 1}
-	s, err := NewSender(SenderConfig{SCI: 0x12153524C0895E81, IncludeSCI: true})
-	require.NoError(t, err)
-	require.NoError(t, s.Install(2, Key{
-		Suite: GCMAESXPN128, Secret: unhex("AD7A2BD03EAC835A6F620FDCB506B345"),
-		SSCI: 0x7A30C118, Salt: [12]byte(unhex("E630E81A48DE86A21C66FA6D")),
-	}, 0xB0DF459CB2C28465))
-	s.Use(2)
-	got := protect(t, s, append(unhex(v.addresses), v.text()...))
-	require.Equal(t, unhex("88E5222AB2C2846512153524C0895E81"), got[12:28])
-	require.Equal(t, unhex("17FE1981EBDD4AFC5062697E8BAA0C23"), got[len(got)-ICVBytes:])
+	for _, v := range extended {
+		suite := GCMAESXPN128
+		if len(v.key) == 64 {
+			suite = GCMAESXPN256
+		}
+		v.run(t, Key{Suite: suite, SSCI: extendedSSCI, Salt: [12]byte(unhex(extendedSalt))}, extendedUpper)
+	}
+}
+
+// run protects and opens an example.
+func (v *vector) run(t *testing.T, key Key, upper uint64) {
+	t.Run(fmt.Sprintf("C.%d, %d bytes, %v", v.number, v.n, key.Suite), func(t *testing.T) {
+		plain := append(unhex(v.addresses), v.text()...)
+		want := append(unhex(v.addresses), unhex(v.tag)...)
+		if v.secure == "" {
+			want = append(want, v.text()...)
+		} else {
+			want = append(want, unhex(v.secure)...)
+		}
+		want = append(want, unhex(v.icv)...)
+
+		h := unhex(v.tag)
+		key.Secret = unhex(v.key)
+		sci := NewSCI([6]byte(plain[6:]), 1)
+		if len(h) == 16 {
+			sci = NewSCI([6]byte(h[8:]), uint16(h[14])<<8|uint16(h[15]))
+		}
+		pn := upper<<32 | uint64(binary.BigEndian.Uint32(h[4:]))
+		s, err := NewSender(SenderConfig{SCI: sci, IncludeSCI: len(h) == 16, EndStation: h[2]&tciES != 0, Encrypt: v.secure != ""})
+		require.NoError(t, err)
+		require.NoError(t, s.Install(h[2]&anMask, key, pn))
+		s.Use(h[2] & anMask)
+		got := protect(t, s, plain)
+		require.Equal(t, want, got)
+
+		r, err := NewReceiver(ReceiverConfig{ReplayProtect: true})
+		require.NoError(t, err)
+		require.NoError(t, r.Install(sci, h[2]&anMask, key, pn))
+		inner, verdict := r.Open(got)
+		require.Equal(t, OK, verdict)
+		require.Equal(t, plain, inner)
+	})
 }
 
 // protect returns a frame as it leaves.

@@ -1,16 +1,12 @@
 package lab
 
 import (
-	"bytes"
 	"crypto/sha256"
-	_ "embed"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"github.com/google/gopacket"
@@ -20,9 +16,6 @@ import (
 	"nicsim.dev/offloads/ipsec"
 	"nicsim.dev/scenarios/need"
 )
-
-//go:embed testdata/xfrmpeer.py
-var xfrmPeer string
 
 // kernelPeer is a pair of associations between the engine and the kernel.
 type kernelPeer struct {
@@ -141,9 +134,9 @@ func (p *kernelPeer) begin(t *testing.T) (commands []string) {
 	if flags != "" {
 		flags = " flag" + flags
 	}
-	commands = append(commands, fmt.Sprintf("addr add %s dev tun0", alone(kernel)))
+	commands = append(commands, fmt.Sprintf("addr add %s dev link0", alone(kernel)))
 	if p.tunnel {
-		commands = append(commands, fmt.Sprintf("addr add %s dev tun0", alone(kernelIn)))
+		commands = append(commands, fmt.Sprintf("addr add %s dev link0", alone(kernelIn)))
 	}
 	// Not all that the addresses exchange: in transport mode that would be the packets of
 	// the encapsulation too.
@@ -192,24 +185,20 @@ func (p *kernelPeer) datagram(t *testing.T, payload []byte) []byte {
 func TestGuestKernelOpensWhatTheEngineSeals(t *testing.T) {
 	need.Test(t, string(UML), "python3", "ip")
 	rng := rand.New(rand.NewPCG(4, 303))
-	var in bytes.Buffer
-	put := func(b []byte) {
-		binary.Write(&in, binary.BigEndian, uint16(len(b)))
-		in.Write(b)
-	}
+	var in pipe
 	peers := kernelPeers()
 	byAddress := map[netip.Addr]*kernelPeer{}
-	for _, c := range []string{"route add 10.0.0.0/8 dev tun0", "route add fd00::/8 dev tun0"} {
-		put([]byte(c))
+	for _, c := range []string{"route add 10.0.0.0/8 dev link0", "route add fd00::/8 dev link0"} {
+		in.put([]byte(c))
 	}
 	for _, p := range peers {
 		_, engine := p.outer()
 		byAddress[engine] = p
 		for _, c := range p.begin(t) {
-			put([]byte(c))
+			in.put([]byte(c))
 		}
 	}
-	put(nil)
+	in.put(nil)
 	for range 12 {
 		for _, p := range peers {
 			payload := make([]byte, 8+rng.IntN(1400))
@@ -219,17 +208,13 @@ func TestGuestKernelOpensWhatTheEngineSeals(t *testing.T) {
 			sent, err := p.send.Seal(nil, p.datagram(t, payload))
 			require.NoError(t, err)
 			p.echoes[string(payload)] = true
-			put(sent)
+			in.put(sent)
 		}
 	}
 
-	g := boot(t, UML)
-	var out, log bytes.Buffer
-	code := run(t, g, IO{Stdin: &in, Stdout: &out, Stderr: &log}, "python3", "-c", xfrmPeer)
-	require.Zero(t, code, log.String())
-	require.Empty(t, strings.TrimSpace(log.String()), "the kernel's counters of errors")
-	for out.Len() > 0 {
-		packet := out.Next(int(binary.BigEndian.Uint16(out.Next(2))))
+	out, log := in.run(t, "tun", `grep -v '\s0$' /proc/net/xfrm_stat`)
+	require.Empty(t, log, "the kernel's counters of errors")
+	for _, packet := range out {
 		to := netip.AddrFrom4([4]byte(packet[16:]))
 		if packet[0]>>4 == 6 {
 			to = netip.AddrFrom16([16]byte(packet[24:]))

@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -534,12 +535,12 @@ func TestTLSByTheAdapter(t *testing.T) {
 			t.Logf("%d MiB each way in %v", c.bytes>>20, elapsed.Round(time.Millisecond))
 			t.Logf("sent: %d packets encrypted, %d out of order, %d times resumed over %d KiB, %d dropped that were acknowledged",
 				tx.EncryptedPackets, tx.OutOfOrder, tx.Resumes, tx.Replayed>>10, e.stale)
-			packets := ""
+			var packets strings.Builder
 			for s, n := range rx.Packets {
-				packets += fmt.Sprintf("%d %v, ", n, ktls.Status(s))
+				packets.WriteString(fmt.Sprintf("%d %v, ", n, ktls.Status(s)))
 			}
 			t.Logf("received: packets %s%d searches, %d asked, %d resynced, %d answers too late",
-				packets, rx.Searches, rx.Asked, rx.Resynced, rx.ResyncSkipped)
+				packets.String(), rx.Searches, rx.Asked, rx.Resynced, rx.ResyncSkipped)
 			t.Logf("records: %d by the engine, %d mixed, %d by software", rd.Offloaded, rd.Mixed, rd.Software)
 			require.Zero(t, e.drops)
 			require.Zero(t, tx.Errors+rx.Errors)

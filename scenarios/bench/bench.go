@@ -70,6 +70,7 @@ var benchmarks = slices.Concat([]benchmark{
 	{name: "checksum", against: "gVisor's headers and checksum", run: compare(newChecksum)},
 	{name: "hdrsplit", against: "a plain copy", run: compare(newHeaderSplit)},
 	{name: "esp", many: esp},
+	{name: "macsec", many: bothSides(newLinkSec)},
 	{name: "demo", against: "the same stacks on gVisor's pipe", run: compare(newDemo)},
 	{name: "memory", against: "the limit", run: memory},
 	{name: "suite", against: "the limit", run: suite()},

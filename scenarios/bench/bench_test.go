@@ -62,16 +62,21 @@ func TestATableForPeople(t *testing.T) {
 	require.Regexp(t, `^rss `, lines[2])
 }
 
-func TestIPsecAllocatesNothing(t *testing.T) {
-	for _, side := range []string{"tx", "rx"} {
-		for _, size := range []int{64, 1500, 9000} {
-			e, err := newESP(side, size, 16)
-			require.NoError(t, err)
-			require.Zero(t, testing.AllocsPerRun(20, func() {
-				if _, _, err := e.run(burst); err != nil {
-					t.Fatal(err)
-				}
-			}), "%s-%d", side, size)
+func TestSecurityAllocatesNothing(t *testing.T) {
+	for name, prepare := range map[string]func(side string, size int) (*secureLoad, error){
+		"esp":    func(side string, size int) (*secureLoad, error) { return newESP(side, size, 16) },
+		"macsec": newLinkSec,
+	} {
+		for _, side := range []string{"tx", "rx"} {
+			for _, size := range secureSizes {
+				l, err := prepare(side, size)
+				require.NoError(t, err)
+				require.Zero(t, testing.AllocsPerRun(20, func() {
+					if _, _, err := l.run(burst); err != nil {
+						t.Fatal(err)
+					}
+				}), "%s-%s-%d", name, side, size)
+			}
 		}
 	}
 }

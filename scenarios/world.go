@@ -16,6 +16,7 @@ import (
 	"nicsim.dev/nicsim/pci"
 	"nicsim.dev/nicsim/sim"
 	"nicsim.dev/scenarios/frame"
+	"nicsim.dev/scenarios/lab/kit"
 	"nicsim.dev/scenarios/metrics"
 	"nicsim.dev/tapbridge/capture"
 	"nicsim.dev/tapbridge/live"
@@ -83,6 +84,9 @@ func setUp(env *testscript.Env, script Script, o Options) error {
 	w.useClock(sim.NewVirtual())
 	env.Values[worldKey{}] = w
 	env.Defer(w.close)
+	if dir, err := kit.DefaultDir(); err == nil {
+		env.Setenv("LAB", dir)
+	}
 	if o.Capture == "" {
 		return nil
 	}

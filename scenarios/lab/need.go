@@ -28,6 +28,7 @@ var (
 		_, err := k.Stock612()
 		return err
 	}))
+	_ = need.Add("ipsec-secgw", has(func(k *kit.Kit) error { return second(k.IPsecGateway()) }))
 	_ = need.Add("selftests", has(func(k *kit.Kit) error { return errors.Join(second(k.Selftests()), second(k.ToolsBin())) }))
 )
 

@@ -10,6 +10,7 @@
 //	stock/      Debian's own kernel with its modules
 //	stock-6.12/ the one of the release before, when asked for
 //	busybox/    a static busybox, for an initramfs
+//	ipsec-secgw/ DPDK's IPsec gateway, when asked for
 //	tools/      ethtool, ip, tc and others with their libraries
 //
 // A part is built in work/ and renamed into its place when it is whole, so that

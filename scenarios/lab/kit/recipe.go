@@ -94,6 +94,7 @@ func recipes() []recipe {
 			build: func(ctx context.Context, j *job) error { return buildUML(ctx, j, umlFragment, smpFragment) },
 		},
 		selftestsRecipe(),
+		gatewayRecipe(),
 	}
 }
 

@@ -102,7 +102,7 @@ func (d *Device) open(b *rxBatch) {
 	}
 	for i := range b.n {
 		p := &b.p[i]
-		if p.drop == nicsim.DropNone && !p.bad && p.h.Kind&(parse.ESP|parse.AH) != 0 {
+		if p.drop == nicsim.DropNone && !p.bad && p.h.Kind&(parse.ESP|parse.AH) != 0 && p.sums&ixgbe.RxSECERR == 0 {
 			d.openPacket(p)
 		}
 	}

@@ -2,6 +2,7 @@ package i82599
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 
 	"nicsim.dev/descriptors/ixgbe"
@@ -24,6 +25,7 @@ type linkSec struct {
 	sci      macsec.SCI
 	places   [4]int // of the receive association of a number; -1 for none
 	sent     int    // frames since the packet number was written
+	over     bool   // it has come to its end
 
 	counts linkSecCounts
 }
@@ -52,6 +54,7 @@ const (
 	lsecRxTag    = 1 << 6 // LSECRXCTRL.PLSH
 	lsecRxReplay = 1 << 7 // LSECRXCTRL.RP
 	lsecRxValid  = 1 << 2 // LSECRXSA.SAV
+	lsecTagSCI   = 1 << 5 // SC in a SecTAG's TCI: it holds the SCI
 
 	// lsecLastPN is the packet number at which the hardware stops (8.2.3.13, LSECTXCTRL).
 	lsecLastPN = 0xFFFFFFF0
@@ -62,8 +65,23 @@ const (
 
 func (d *Device) wroteLinkSec(int, uint32, uint32) { d.linkSec.stale = true }
 
-// wroteLinkSecPN begins to count towards the end of packet numbers.
-func (d *Device) wroteLinkSecPN(int, uint32, uint32) { d.linkSec.stale, d.linkSec.sent = true, 0 }
+// wroteLSECTXPN begins anew to count towards the end of packet numbers, if they are those of
+// the association in use.
+func wroteLSECTXPN(i uint32) func(*Device, int, uint32, uint32) {
+	return func(d *Device, _ int, _, _ uint32) {
+		if d.reg.Get(atLSECTXSA)&lsecTxSelect>>4 == i {
+			d.linkSec.sent, d.linkSec.over = 0, false
+		}
+	}
+}
+
+// wroteLSECTXSA chooses the association in use.
+func (d *Device) wroteLSECTXSA(_ int, old, v uint32) {
+	d.linkSec.stale = true
+	if (old^v)&lsecTxSelect != 0 {
+		d.linkSec.sent, d.linkSec.over = 0, false
+	}
+}
 
 // readLSECTXSA shows which association is active: the one selected.
 func (d *Device) readLSECTXSA(int) uint32 {
@@ -125,7 +143,8 @@ func (d *Device) linkSecKey(at uint32) macsec.Key {
 	return macsec.Key{Suite: macsec.GCMAES128, Secret: secret}
 }
 
-// protectLink protects the frames that ask for it.
+// protectLink protects the frames that ask for it, as long as LSECTXCTRL.LSTXEN is set:
+// after that, which the hardware clears at the last packet number, they leave as they are.
 func (d *Device) protectLink(b *txBatch) {
 	l := &d.linkSec
 	if l.stale {
@@ -178,7 +197,8 @@ func (d *Device) protectFrame(f *nicsim.Frame) bool {
 	if pn>>8 < ctrl>>8 && next>>8 >= ctrl>>8 { // LSECTXCTRL.PNTHRSH
 		d.interrupts.other(causeLinkSec)
 	}
-	if (next >= lsecLastPN || next == 0) && l.sent >= lsecPipeline {
+	l.over = l.over || next >= lsecLastPN || next < pn
+	if l.over && l.sent >= lsecPipeline {
 		d.reg.Set(atLSECTXCTRL, ctrl&^lsecTxEnable)
 		l.sender = nil
 	}
@@ -218,15 +238,20 @@ func (d *Device) openFrame(p *rxPacket) {
 	}
 	frame := p.f.Data
 	an := frame[14] & 3
-	var head [12 + 16]byte // addresses and the longest tag
-	n := copy(head[:], frame)
+	var store [12 + 16]byte // addresses and the longest tag
+	head := store[:12+8]
+	if frame[14]&lsecTagSCI != 0 {
+		head = store[:]
+	}
+	copy(head, frame)
 	before := l.receiver.Stats
 	inner, verdict := l.receiver.Open(frame)
 	after := &l.receiver.Stats
 	place := max(0, l.places[an])
 	l.counts.add(&before, after, place)
 	if l.places[an] >= 0 {
-		d.reg.Set(atLSECRXSAPN+4*uint32(place), bits.ReverseBytes32(uint32(l.receiver.Next(l.sci, an))))
+		next := min(l.receiver.Next(l.sci, an), math.MaxUint32) // there is none behind the last
+		d.reg.Set(atLSECRXSAPN+4*uint32(place), bits.ReverseBytes32(uint32(next)))
 	}
 	p.sums |= ixgbe.RxSECP
 	switch {
@@ -243,7 +268,7 @@ func (d *Device) openFrame(p *rxPacket) {
 	switch {
 	case verdict.Drops():
 	case l.keepTag:
-		copy(frame, head[:n])
+		copy(frame, head)
 	default:
 		p.f.Data = inner
 	}

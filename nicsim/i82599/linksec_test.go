@@ -13,6 +13,7 @@ import (
 
 	"nicsim.dev/descriptors/ixgbe"
 	"nicsim.dev/nicsim"
+	"nicsim.dev/nicsim/sim"
 	"nicsim.dev/offloads/refmodel/craft"
 )
 
@@ -189,13 +190,16 @@ func TestLinkSecCase2(t *testing.T) {
 			require.EqualValues(t, idx<<4|idx<<5, l.a.get("LSECTXSA")&0x30, "selected, and active")
 		}
 	}
-	for pn, want := range map[uint32]int{0xFFFFFFEC: 4, 0xFFFFFFED: 3, 0xFFFFFFEE: 3, 0xFFFFFFEF: 3} {
+	for pn, want := range map[uint32]int{0xFFFFFFEC: 4, 0xFFFFFFED: 3, 0xFFFFFFEE: 3, 0xFFFFFFEF: 3, 0xFFFFFFFD: 3} {
 		l := newSecured(t)
 		s := usual
 		s.pn = pn
 		l.a.secureTx(s)
 		l.b.secureRx(s, lsecRxStrict)
-		l.send(8)
+		l.send(2)
+		l.a.setAt("LSECRXSAPN", 0, 0) // none of the sender's
+		l.a.set("LSECTXPN1", 0)
+		l.send(6)
 		require.EqualValues(t, want, l.b.get("LSECRXOK"), "%#x", pn)
 		require.Zero(t, l.a.get("LSECTXCTRL")&3, "LSTXEN")
 	}
@@ -318,6 +322,67 @@ func TestLinkSecCheckMode(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Numbers that end at once stop it too, ahead of any that would be used again.
+func TestLinkSecStopsWhereNumbersWrap(t *testing.T) {
+	for _, pn := range []uint32{0xFFFFFFFE, 0xFFFFFFFF} {
+		l := newSecured(t)
+		s := usual
+		s.pn = pn
+		l.a.secureTx(s)
+		l.send(8)
+		require.EqualValues(t, 3, l.a.get("LSECTXPKTE"))
+		require.Zero(t, l.a.get("LSECTXCTRL")&3)
+	}
+}
+
+// With PLSH the tag stays, also one without an SCI.
+func TestLinkSecKeepsShortTags(t *testing.T) {
+	l := newSecured(t)
+	s := usual
+	s.pn = 1
+	l.a.secureTx(s)
+	l.a.set("LSECTXCTRL", 0xFFFFFE00|2)
+	l.b.secureRx(s, lsecRxStrict)
+	l.b.set("LSECRXCTRL", lsecRxStrict<<2|lsecRxTag)
+	got := l.send(1)[0][0].data
+	require.Equal(t, l.a.wire.sent[0].Data[:20], got[:20])
+	require.Equal(t, l.plain[12:], got[20:len(got)-16])
+}
+
+// What was opened is not coalesced with what was not.
+func TestLinkSecAndCoalescing(t *testing.T) {
+	l := newSecured(t)
+	s := usual
+	s.pn = 1
+	l.a.secureTx(s)
+	h := newHands(t)
+	h.secureRx(s, lsecRxStrict)
+	h.set("FCTRL", 1<<9)
+	r := h.openRSC(ringSetup{count: 16, packetKB: 2, maxDesc: 3})
+	r.give(12)
+	for seq := range uint32(3) {
+		l.plain = craft.Packet{Proto: craft.TCP, Flags: 0x10, Seq: 100 * seq, Payload: craft.Payload(100)}.Frame()
+		if seq == 1 { // somebody else's, in clear
+			h.deliver(1, l.plain)
+		} else {
+			l.a.put(0, whole(l.a.buffer(0, l.plain), len(l.plain), wholeTx|ixgbe.TxILinkSec))
+			l.a.ring(0)
+			l.a.settle()
+			h.deliver(1, l.a.wire.sent[len(l.a.wire.sent)-1].Data)
+		}
+	}
+	h.settle()
+	h.clock.AdvanceTo(h.clock.Now() + sim.Second)
+	h.settle()
+	secure := map[bool]int{}
+	for parts := r.take(); parts != nil; parts = r.take() {
+		last := parts[len(parts)-1]
+		require.Len(t, last.data, 154)
+		secure[last.wb.Status&ixgbe.RxSECP != 0]++
+	}
+	require.Equal(t, map[bool]int{true: 2, false: 1}, secure)
 }
 
 // Modes in which nothing of LinkSec arrives, or nothing is done.

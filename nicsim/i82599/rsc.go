@@ -111,7 +111,8 @@ func (r *rsc) offer(q *rxQueue, p *rxPacket) fate {
 // frames, of queues with advanced descriptors. What is not one does not end its
 // flow's packet: a damaged frame is none of the flow's.
 func (r *rsc) candidate(q *rxQueue, p *rxPacket) bool {
-	const bad = ixgbe.RxIPE | ixgbe.RxL4E
+	// What was opened stays alone: a packet of several has one verdict on its authenticity.
+	const bad = ixgbe.RxIPE | ixgbe.RxL4E | ixgbe.RxSECP
 	return !p.bad && p.sums&(ixgbe.RxL4I|bad) == ixgbe.RxL4I && p.c.status&ixgbe.RxTS == 0 && p.f.Data[0]&1 == 0 &&
 		!r.d.rscOff && q.descType != descLegacy
 }

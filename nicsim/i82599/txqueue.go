@@ -425,9 +425,10 @@ func (q *txQueue) ask() (a txAsk) {
 	}
 	if q.first.Flags&ixgbe.TxIPSEC != 0 {
 		a.do |= doIPsec
-		a.sa, a.tail = ctx.SAIndex, ctx.ESPLEN
+		a.sa = ctx.SAIndex
 		if ctx.Flags&ixgbe.ContextESP != 0 {
 			a.do |= doESP
+			a.tail = ctx.ESPLEN
 		}
 		if ctx.Flags&ixgbe.ContextEncryption != 0 {
 			a.do |= doEncrypt

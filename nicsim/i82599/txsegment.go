@@ -18,6 +18,7 @@ func (q *txQueue) startCut(i uint32, flags ixgbe.TxFlags) {
 	switch {
 	case ctx.MSS == 0, payload <= 0, payload > maxTSOBytes, header+int(ctx.MSS) > maxTxBytes,
 		!udp && ctx.Flags&ixgbe.ContextL4T != ixgbe.ContextTCP,
+		ask.do&doIPsec != 0 && ask.ipsecLayout(ctx.Flags&ixgbe.ContextIPv4 == 0).Header <= 0,
 		payload != int(q.first.PAYLEN): // 7.2.3.2.4: with TSE, PAYLEN leaves the header out
 		q.spoil(nicsim.DropTxBadSegmentation)
 		return
@@ -60,10 +61,11 @@ func (q *txQueue) cut(b *txBatch, limit int) {
 		q.gsoWire++
 		q.gsoWireBytes += n
 		q.octets += n
-		if q.cutAsk.do&doIPsec == 0 || q.d.protect(f, &q.cutAsk) {
+		good := q.cutAsk.do&doIPsec == 0 || q.d.protect(f, &q.cutAsk)
+		if good {
 			b.push(f, q.cutAsk)
 		}
-		if q.cutter.SegmentBytes() == 0 {
+		if !good || q.cutter.SegmentBytes() == 0 { // the others would be dropped too
 			q.cutting = false
 			q.pieces = q.pieces[:0]
 			q.complete(q.cutIndex, q.cutFlags)

@@ -127,7 +127,9 @@ func immutableIPv4(b []byte) bool {
 			if n < 7 {
 				return false
 			}
-			copy(b[16:20], option[n-4:])
+			if int(option[2])+3 <= n { // there are hops to come
+				copy(b[16:20], option[n-4:])
+			}
 			fallthrough
 		default:
 			clear(option)

@@ -98,11 +98,12 @@ func TestSourceRoutes(t *testing.T) {
 		var first [4]byte
 		copy(first[:], packet[16:])
 		copy(packet[16:], []byte{10, 0, 0, 9})
+		require.NoError(t, tr.OpenAH(packet, ah, 0), "ahead of the last hop")
 		copy(packet[23:], first[:])
 		packet[22] = 8
-		require.ErrorIs(t, tr.OpenAH(packet, ah, 0), ErrAuth, "the last of the route is the destination")
-		copy(packet[23:], []byte{10, 0, 0, 9})
-		require.NoError(t, tr.OpenAH(packet, ah, 0))
+		require.NoError(t, tr.OpenAH(packet, ah, 0), "behind it, which has recorded itself")
+		packet[19]++
+		require.ErrorIs(t, tr.OpenAH(packet, ah, 0), ErrAuth)
 	})
 	t.Run("IPv6", func(t *testing.T) {
 		one, two := bytes.Repeat([]byte{1}, 16), bytes.Repeat([]byte{2}, 16)

@@ -22,8 +22,11 @@ type ip struct {
 	v6       bool
 	fragment bool
 	next     int // the byte that says what follows the headers
-	end      int // of the headers
+	end      int // of the headers, where ESP and AH have their place
 	total    int // of the packet
+	// The same behind all extension headers: options for the destination alone may lie
+	// between.
+	upperNext, upper int
 }
 
 // parseIP reads an IP packet's own headers: of IPv6 those that are for each node on the way
@@ -33,6 +36,7 @@ func parseIP(b []byte) (p ip, ok bool) {
 	case len(b) >= ipv4Bytes && b[0]>>4 == 4:
 		p = ip{next: 9, end: int(b[0]&15) * 4, total: int(binary.BigEndian.Uint16(b[2:]))}
 		p.fragment = binary.BigEndian.Uint16(b[6:])&0x3FFF != 0
+		p.upperNext, p.upper = p.next, p.end
 		return p, p.end >= ipv4Bytes && p.end <= p.total && p.total <= len(b)
 	case len(b) >= ipv6Bytes && b[0]>>4 == 6:
 		p = ip{v6: true, next: 6, end: ipv6Bytes, total: ipv6Bytes + int(binary.BigEndian.Uint16(b[4:]))}
@@ -49,6 +53,7 @@ func (p *ip) extensions(b []byte) bool {
 		switch kind {
 		case extensionHop, extensionRouting, extensionFrag, extensionDestination:
 		default:
+			p.upperNext, p.upper = next, end
 			return true
 		}
 		if end+8 > len(b) {

@@ -28,8 +28,8 @@ type Policy struct {
 	Action
 	// Sender protects what a policy for sent packets says to protect.
 	Sender *Sender
-	// SPI is the association by which received packets must have been protected.
-	SPI uint32
+	// Receiver is the association by which received packets must have been protected.
+	Receiver *Receiver
 }
 
 // Offload is full packet offload: policies and associations together. What no policy is
@@ -79,6 +79,8 @@ func (o *Offload) Send(dst, packet []byte) ([]byte, error) {
 		return append(dst, packet...), nil
 	case p.Action == Discard:
 		return dst, ErrDiscard
+	case p.Sender == nil:
+		return dst, ErrNoAssociation
 	default:
 		return p.Sender.Seal(dst, packet)
 	}
@@ -90,27 +92,29 @@ func (o *Offload) Receive(packet []byte) ([]byte, error) {
 	if !ok {
 		return nil, ErrHeader
 	}
-	spi := uint32(0)
+	if f.proto == protoUDP && f.destinationPort == natPort && f.at+udpBytes+1 == len(packet) && packet[len(packet)-1] == 0xFF {
+		return nil, ErrKeepalive // RFC 3948 2.3
+	}
+	var by *Receiver
 	if a, is := f.arrival(packet); is {
-		r := o.receivers[a]
-		if r == nil {
+		if by = o.receivers[a]; by == nil {
 			return nil, ErrNoAssociation
 		}
-		inner, err := r.Open(packet)
+		inner, err := by.Open(packet)
 		if err != nil {
 			return nil, err
 		}
 		if f, ok = flowOf(inner); !ok {
 			return nil, ErrHeader
 		}
-		packet, spi = inner, a.spi
+		packet = inner
 	}
 	switch p := match(o.In, &f); {
 	case p == nil, p.Action == Bypass:
 		return packet, nil
 	case p.Action == Discard:
 		return nil, ErrDiscard
-	case p.SPI != spi:
+	case p.Receiver != by || by == nil:
 		return nil, ErrUnprotected // RFC 4301 5.2
 	}
 	return packet, nil
@@ -120,7 +124,8 @@ func (o *Offload) Receive(packet []byte) ([]byte, error) {
 type flow struct {
 	source, destination netip.Addr
 	proto               uint8
-	at                  int // of the upper layer; 0 if a fragment has none
+	at                  int  // of the upper layer; 0 if a fragment has none
+	ports               bool // are there, and known
 	sourcePort          uint16
 	destinationPort     uint16
 }
@@ -135,14 +140,15 @@ func flowOf(packet []byte) (f flow, ok bool) {
 	} else {
 		f.source, f.destination = netip.AddrFrom4([4]byte(packet[12:])), netip.AddrFrom4([4]byte(packet[16:]))
 	}
-	f.proto = packet[p.next]
+	f.proto = packet[p.upperNext]
 	if p.fragment {
 		return f, true
 	}
-	f.at = p.end
+	f.at = p.upper
 	switch f.proto {
 	case protoTCP, protoUDP, protoSCTP, protoUDPLite:
-		if upper := packet[p.end:p.total]; len(upper) >= 4 {
+		if upper := packet[p.upper:p.total]; len(upper) >= 4 {
+			f.ports = true
 			f.sourcePort, f.destinationPort = binary.BigEndian.Uint16(upper), binary.BigEndian.Uint16(upper[2:])
 		}
 	}
@@ -190,10 +196,14 @@ func match(policies []Policy, f *flow) *Policy {
 	return nil
 }
 
-func (s *Selector) covers(f *flow) bool {
+// covers says whether a policy is for a flow. Of a fragment nobody knows the ports: what is
+// not to pass, or not in clear, has it too (RFC 4301 7).
+func (p *Policy) covers(f *flow) bool {
 	within := func(p netip.Prefix, a netip.Addr) bool { return !p.IsValid() || p.Contains(a) }
-	return within(s.Source, f.source) && within(s.Destination, f.destination) &&
-		(s.Proto == 0 || s.Proto == f.proto) &&
-		(s.SourcePort == 0 || s.SourcePort == f.sourcePort) &&
-		(s.DestinationPort == 0 || s.DestinationPort == f.destinationPort)
+	port := func(want, is uint16) bool {
+		return want == 0 || f.ports && want == is || !f.ports && p.Action != Bypass
+	}
+	return within(p.Source, f.source) && within(p.Destination, f.destination) &&
+		(p.Proto == 0 || p.Proto == f.proto) &&
+		port(p.SourcePort, f.sourcePort) && port(p.DestinationPort, f.destinationPort)
 }

@@ -21,7 +21,7 @@ func TestPolicies(t *testing.T) {
 	}
 	far.In = []Policy{
 		{Selector: Selector{DestinationPort: 500}, Action: Bypass},
-		{Selector: Selector{Destination: netip.MustParsePrefix("198.51.100.0/24")}, Action: Protect, SPI: 300},
+		{Selector: Selector{Destination: netip.MustParsePrefix("198.51.100.0/24")}, Action: Protect, Receiver: r},
 		{Selector: Selector{Proto: craft.TCP}, Action: Discard},
 	}
 	far.Add(tunnel4.Destination, r)
@@ -64,6 +64,30 @@ func TestPolicies(t *testing.T) {
 	require.ErrorIs(t, err, ErrHeader)
 	_, err = near.Send(nil, nil)
 	require.ErrorIs(t, err, ErrHeader)
+}
+
+// Neither options for the destination nor fragments get around a policy for ports.
+func TestWhatWouldEvadePolicies(t *testing.T) {
+	s, _ := ends(t, Config{SPI: 300, Protocol: ESP, Key: keys()[0], Tunnel: tunnel6})
+	o := Offload{Out: []Policy{{Selector: Selector{Proto: craft.TCP, DestinationPort: 80}, Action: Protect, Sender: s}}}
+	for _, p := range []craft.Packet{
+		{IPv6: true, Proto: craft.TCP, DstPort: 80, Extensions: []craft.Extension{craft.Destination}},
+		{Proto: craft.TCP, DstPort: 80, Fragment: 0x2000},
+		{Proto: craft.TCP, DstPort: 99, Fragment: 7},
+	} {
+		packet := p.Frame()[14:]
+		sent, err := o.Send(nil, packet)
+		require.NoError(t, err)
+		require.EqualValues(t, ESP, sent[6])
+	}
+	o.Out[0].Action = Bypass
+	o.Out = append(o.Out, Policy{Action: Discard})
+	_, err := o.Send(nil, craft.Packet{Proto: craft.TCP, DstPort: 80, Fragment: 7}.Frame()[14:])
+	require.ErrorIs(t, err, ErrDiscard)
+	_, err = (&Offload{Out: []Policy{{Action: Protect}}}).Send(nil, craft.Packet{}.Frame()[14:])
+	require.ErrorIs(t, err, ErrNoAssociation)
+	_, err = o.Receive(craft.Packet{DstPort: 4500, Payload: []byte{0xFF}}.Frame()[14:])
+	require.ErrorIs(t, err, ErrKeepalive)
 }
 
 // An association is found by all three of SPI, protocol and address, also in UDP.

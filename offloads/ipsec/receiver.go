@@ -65,6 +65,7 @@ func (r *Receiver) open(packet []byte) ([]byte, error) {
 		return nil, ErrHeader
 	}
 	packet = packet[:p.total]
+	p.next, p.end = p.upperNext, p.upper // whatever its sender left ahead
 	at, err := r.find(packet, p)
 	if err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func (r *Receiver) ah(packet []byte, p ip, at int, seq uint64) ([]byte, error) {
 // inner makes a packet of what was protected, which lies at byte from of the packet that
 // protected it.
 func (r *Receiver) inner(packet []byte, p ip, from int, payload []byte, next uint8) ([]byte, error) {
-	if next == protoNoNext {
+	if next == protoNoNext && r.config.Protocol == ESP {
 		return nil, ErrDummy // RFC 4303 2.6
 	}
 	if r.config.Tunnel != nil {
@@ -179,7 +180,7 @@ func (r *Receiver) leave(outer, payload []byte, next uint8) ([]byte, error) {
 	if !ok || (next != protoIPv4 || inner.v6) && (next != protoIPv6 || !inner.v6) {
 		return nil, ErrMode
 	}
-	const notCapable, congested = 0, 3
+	const notCapable, capable1, capable0, congested = 0, 1, 2, 3
 	payload = payload[:inner.total] // what hides the length follows it (RFC 4303 2.7)
 	class := trafficClass(payload)
 	if trafficClass(outer)&3 == congested && class&3 != congested {
@@ -187,6 +188,8 @@ func (r *Receiver) leave(outer, payload []byte, next uint8) ([]byte, error) {
 			return nil, ErrMode
 		}
 		setTrafficClass(payload, class|congested)
+	} else if trafficClass(outer)&3 == capable1 && class&3 == capable0 {
+		setTrafficClass(payload, class&^3|capable1)
 	}
 	return payload, nil
 }

@@ -44,6 +44,8 @@ func (s *Sender) Seal(dst, packet []byte) ([]byte, error) {
 		return dst, ErrHeader
 	case s.config.Tunnel == nil && p.fragment:
 		return dst, ErrFragment // RFC 4303 3.3.4
+	case s.config.Tunnel == nil && s.config.Protocol == ESP && packet[p.next] == protoNoNext:
+		return dst, ErrMode // a receiver would take it for a dummy
 	case !s.config.Key.ESN && s.seq >= math.MaxUint32, s.seq == math.MaxUint64:
 		return dst, ErrSequence // RFC 4303 3.3.3
 	}

@@ -58,8 +58,25 @@ func (s *Segmenter) Start(spec *Spec, pieces [][]byte) error {
 	s.segments = (spec.PayloadBytes-1)/spec.MSS + 1
 	s.pieces, s.current = pieces, nil
 	s.take(s.header[:spec.HeaderBytes])
+	if !s.secured() {
+		s.segments, s.left = 0, 0
+		return ErrHeaderLayout
+	}
 	s.prepare()
 	return nil
+}
+
+// secured says whether the header of IPsec, if there is to be one, lies where the IP header
+// ends: counting elsewhere would give all segments the same IV.
+func (s *Segmenter) secured() bool {
+	at, ip := s.spec.IPsec.Header, s.header[s.spec.L3:]
+	switch {
+	case at == 0:
+		return true
+	case s.spec.IPv6:
+		return ip[0]>>4 == 6 && at == s.spec.L3+ipv6Bytes
+	}
+	return ip[0]>>4 == 4 && at == s.spec.L3+int(ip[0]&15)*4
 }
 
 // prepare keeps what changes from segment to segment out of the prototype and
@@ -173,6 +190,7 @@ func (s *Segmenter) ipsec(frame []byte, end int) {
 	if s.spec.UDP {
 		frame[end+padding+1] = protoUDP
 	}
+	clear(frame[end+padding+2:])
 }
 
 const protoTCP, protoUDP = 6, 17

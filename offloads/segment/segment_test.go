@@ -263,6 +263,9 @@ func TestErrors(t *testing.T) {
 		{"absurd offsets", func(s *segment.Spec) { s.HeaderBytes = -100; s.L4 = math.MinInt }, segment.ErrHeaderLayout},
 		{"TCP header short", func(s *segment.Spec) { s.HeaderBytes-- }, segment.ErrHeaderLayout},
 		{"ESP header in the IP header", func(s *segment.Spec) { s.IPsec.Header = s.L3 + 19 }, segment.ErrHeaderLayout},
+		{"ESP header behind the IP header", func(s *segment.Spec) {
+			s.IPsec.Header, s.L4, s.HeaderBytes, s.PayloadBytes = s.L3+24, s.L3+40, s.L3+60, 100
+		}, segment.ErrHeaderLayout},
 		{"ESP header short", func(s *segment.Spec) { s.IPsec.Header = s.L4 - 15 }, segment.ErrHeaderLayout},
 		{"AH header short", func(s *segment.Spec) { s.IPsec = segment.IPsec{Header: s.L4 - 35, AH: true} }, segment.ErrHeaderLayout},
 		{"UDP header short", func(s *segment.Spec) { s.UDP = true; s.HeaderBytes = s.L4 + 7 }, segment.ErrHeaderLayout},

